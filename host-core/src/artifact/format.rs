@@ -1,0 +1,304 @@
+//! The artifact file, byte by byte.
+//!
+//! A file is a header of [`HEADER_LEN`] bytes, drawn in `docs/src/artifacts.md`, and the payload
+//! behind it. Two keyed BLAKE3 checksums protect it: one over the payload, which the worker verifies
+//! on the very bytes that it loads, and one over the header, the first checksum included. The key is
+//! derived from the environment and the artifact's identity, so that a file which was renamed, or
+//! copied from another cache, is not believed.
+
+use super::{ArtifactId, EnvironmentDigest};
+use crate::{backend::CodePrefix, primitives::Hash};
+use parity_scale_codec::{Decode, Encode};
+use std::{fmt, time::Duration};
+
+/// The length of the header, in bytes.
+pub const HEADER_LEN: usize = 256;
+/// The version of the format.
+pub const FORMAT_VERSION: u32 = 1;
+
+const MAGIC: [u8; 8] = *b"PVFARTIF";
+/// Where the header's own checksum lies: all before it is covered by it.
+const CHECKSUM_AT: usize = HEADER_LEN - 32;
+
+/// A keyed BLAKE3 checksum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Checksum(pub [u8; 32]);
+
+/// The key under which an artifact's checksums are made.
+#[derive(Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct ChecksumKey([u8; 32]);
+
+impl fmt::Debug for ChecksumKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ChecksumKey(…)")
+    }
+}
+
+impl ChecksumKey {
+    /// The key of one artifact in one environment.
+    pub fn new(environment: &EnvironmentDigest, id: &ArtifactId) -> Self {
+        let mut material = environment.0.to_vec();
+        id.encode_to(&mut material);
+        Self(blake3::derive_key("pvf-host artifact checksum, format 1", &material))
+    }
+
+    /// The checksum of some bytes.
+    pub fn checksum(&self, bytes: &[u8]) -> Checksum {
+        Checksum(*blake3::keyed_hash(&self.0, bytes).as_bytes())
+    }
+}
+
+/// What it took to prepare an artifact.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct PrepareCost {
+    /// Time from handing out the job to having its result.
+    pub wall: Duration,
+    /// CPU time of the job, all threads together.
+    pub cpu: Duration,
+    /// The most memory the job had resident, in bytes.
+    pub peak_memory: u64,
+}
+
+/// What the header of an artifact's file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// How the code begins, by which a backend can be selected again without the code.
+    pub code_prefix: CodePrefix,
+    /// The length of the payload, in bytes.
+    pub payload_len: u64,
+    /// The checksum of the payload.
+    pub payload_checksum: Checksum,
+    /// What preparing took.
+    pub cost: PrepareCost,
+}
+
+/// Why a header was not believed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum HeaderError {
+    /// The file is shorter than a header.
+    #[error("the file is cut short")]
+    Truncated,
+    /// The file is no artifact.
+    #[error("not an artifact file")]
+    Magic,
+    /// It was written in another version of the format.
+    #[error("format version {0}, expected {FORMAT_VERSION}")]
+    Version(u32),
+    /// The checksum does not fit: damaged, renamed, or from another environment.
+    #[error("the header's checksum does not match")]
+    Checksum,
+    /// The length of the file is not what the header says.
+    #[error("the payload has {actual} bytes, expected {expected}")]
+    Length {
+        /// What the header says, in bytes.
+        expected: u64,
+        /// What is there, in bytes.
+        actual: u64,
+    },
+}
+
+impl Header {
+    /// Writes the header of the artifact `id`.
+    pub fn to_bytes(&self, id: &ArtifactId, key: &ChecksumKey) -> [u8; HEADER_LEN] {
+        let mut backend = [0; 32];
+        backend[..id.backend.as_str().len()].copy_from_slice(id.backend.as_str().as_bytes());
+        let prefix = self.code_prefix.as_bytes();
+        let mut prefix_field = [0; 16];
+        prefix_field[..prefix.len()].copy_from_slice(prefix);
+        prefix_field[8] = prefix.len() as u8;
+
+        let mut bytes = Vec::with_capacity(HEADER_LEN);
+        bytes.extend(MAGIC);
+        bytes.extend(FORMAT_VERSION.to_le_bytes());
+        bytes.extend((HEADER_LEN as u32).to_le_bytes());
+        bytes.extend(self.payload_len.to_le_bytes());
+        bytes.extend(Hash::from(id.code_hash).0);
+        bytes.extend(Hash::from(id.prep_hash).0);
+        bytes.extend(backend);
+        bytes.extend(prefix_field);
+        bytes.extend((self.cost.wall.as_micros() as u64).to_le_bytes());
+        bytes.extend((self.cost.cpu.as_micros() as u64).to_le_bytes());
+        bytes.extend(self.cost.peak_memory.to_le_bytes());
+        bytes.extend(self.payload_checksum.0);
+        bytes.resize(CHECKSUM_AT, 0);
+        bytes.extend(key.checksum(&bytes).0);
+        bytes.try_into().expect("all fields together have the header's length")
+    }
+
+    /// Reads the header at the start of a file of `file_len` bytes that claims to be artifact `id`.
+    ///
+    /// # Errors
+    ///
+    /// When anything about it is not as [`to_bytes`](Self::to_bytes) would have written it.
+    pub fn from_bytes(
+        bytes: &[u8],
+        file_len: u64,
+        id: &ArtifactId,
+        key: &ChecksumKey,
+    ) -> Result<Self, HeaderError> {
+        let bytes: &[u8; HEADER_LEN] = bytes
+            .get(..HEADER_LEN)
+            .and_then(|b| b.try_into().ok())
+            .ok_or(HeaderError::Truncated)?;
+        if bytes[..8] != MAGIC {
+            return Err(HeaderError::Magic);
+        }
+        let version = u32::from_le_bytes(field(bytes, 8));
+        if version != FORMAT_VERSION {
+            return Err(HeaderError::Version(version));
+        }
+        if key.checksum(&bytes[..CHECKSUM_AT]).0 != field(bytes, CHECKSUM_AT) {
+            return Err(HeaderError::Checksum);
+        }
+        let number = |at| u64::from_le_bytes(field(bytes, at));
+        let header = Self {
+            payload_len: number(16),
+            code_prefix: CodePrefix::decode(&mut &bytes[120..129])
+                .expect("fixed-size fields decode from any bytes"),
+            cost: PrepareCost {
+                wall: Duration::from_micros(number(136)),
+                cpu: Duration::from_micros(number(144)),
+                peak_memory: number(152),
+            },
+            payload_checksum: Checksum(field(bytes, 160)),
+        };
+        // The identity is part of the checksum's key; a header of another artifact ends above.
+        debug_assert_eq!(header.to_bytes(id, key), *bytes);
+        let actual = file_len.saturating_sub(HEADER_LEN as u64);
+        if actual != header.payload_len {
+            return Err(HeaderError::Length { expected: header.payload_len, actual });
+        }
+        Ok(header)
+    }
+}
+
+fn field<const N: usize>(bytes: &[u8; HEADER_LEN], at: usize) -> [u8; N] {
+    bytes[at..at + N].try_into().expect("the field lies within the header")
+}
+
+/// A remembered deterministic failure, in the file beside where the artifact would be.
+pub(crate) mod failure {
+    use super::ChecksumKey;
+    use crate::{PrepareError, backend::CodePrefix};
+    use parity_scale_codec::{Decode, DecodeAll, Encode};
+
+    const MAGIC: [u8; 8] = *b"PVFFAILD";
+
+    #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+    pub(crate) struct Failure {
+        pub(crate) code_prefix: CodePrefix,
+        pub(crate) error: PrepareError,
+    }
+
+    impl Failure {
+        pub(crate) fn to_bytes(&self, key: &ChecksumKey) -> Vec<u8> {
+            let mut bytes = MAGIC.to_vec();
+            self.encode_to(&mut bytes);
+            bytes.extend(key.checksum(&bytes).0);
+            bytes
+        }
+
+        /// `None` when the file is not what was written.
+        pub(crate) fn from_bytes(bytes: &[u8], key: &ChecksumKey) -> Option<Self> {
+            let (covered, checksum) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
+            if key.checksum(covered).0 != checksum {
+                return None;
+            }
+            Self::decode_all(&mut covered.strip_prefix(&MAGIC)?).ok()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{failure::Failure, *};
+    use crate::{
+        PrepareError,
+        backend::BackendId,
+        primitives::{CodeHash, ExecutorParamsPrepHash},
+    };
+
+    fn id(n: u8) -> ArtifactId {
+        ArtifactId {
+            code_hash: CodeHash::from(Hash([n; 32])),
+            prep_hash: ExecutorParamsPrepHash::from(Hash([2; 32])),
+            backend: BackendId::from_static("wasmtime"),
+        }
+    }
+
+    fn header() -> Header {
+        Header {
+            code_prefix: CodePrefix::of(b"\0asm"),
+            payload_len: 1000,
+            payload_checksum: Checksum([9; 32]),
+            cost: PrepareCost {
+                wall: Duration::from_millis(5),
+                cpu: Duration::from_micros(9_001),
+                peak_memory: 1 << 20,
+            },
+        }
+    }
+
+    const FILE_LEN: u64 = HEADER_LEN as u64 + 1000;
+
+    #[test]
+    fn a_header_reads_back_as_written() {
+        let key = ChecksumKey::new(&EnvironmentDigest([1; 32]), &id(1));
+        let bytes = header().to_bytes(&id(1), &key);
+        assert_eq!(Header::from_bytes(&bytes, FILE_LEN, &id(1), &key), Ok(header()));
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let key = ChecksumKey::new(&EnvironmentDigest([1; 32]), &id(1));
+        let good = header().to_bytes(&id(1), &key);
+        for bit in 0..HEADER_LEN * 8 {
+            let mut bytes = good;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            assert!(Header::from_bytes(&bytes, FILE_LEN, &id(1), &key).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_header_holds_only_for_its_own_artifact_and_environment() {
+        let environment = EnvironmentDigest([1; 32]);
+        let key = ChecksumKey::new(&environment, &id(1));
+        let bytes = header().to_bytes(&id(1), &key);
+        let other_artifact = ChecksumKey::new(&environment, &id(2));
+        let other_environment = ChecksumKey::new(&EnvironmentDigest([2; 32]), &id(1));
+        for (id, key) in [(id(2), other_artifact), (id(1), other_environment)] {
+            let read = Header::from_bytes(&bytes, FILE_LEN, &id, &key);
+            assert_eq!(read, Err(HeaderError::Checksum));
+        }
+    }
+
+    #[test]
+    fn a_file_of_any_other_length_is_refused() {
+        let key = ChecksumKey::new(&EnvironmentDigest([1; 32]), &id(1));
+        let bytes = header().to_bytes(&id(1), &key);
+        for len in 0..HEADER_LEN {
+            let read = Header::from_bytes(&bytes[..len], len as u64, &id(1), &key);
+            assert_eq!(read, Err(HeaderError::Truncated));
+        }
+        for len in [HEADER_LEN as u64, FILE_LEN - 1, FILE_LEN + 1] {
+            let read = Header::from_bytes(&bytes, len, &id(1), &key);
+            assert!(matches!(read, Err(HeaderError::Length { .. })));
+        }
+    }
+
+    #[test]
+    fn a_remembered_failure_reads_back_and_only_under_its_own_key() {
+        let key = ChecksumKey::new(&EnvironmentDigest([1; 32]), &id(1));
+        let failure = Failure {
+            code_prefix: CodePrefix::of(b"text"),
+            error: PrepareError::Prevalidation("not wasm".into()),
+        };
+        let bytes = failure.to_bytes(&key);
+        assert_eq!(Failure::from_bytes(&bytes, &key), Some(failure));
+        let other = ChecksumKey::new(&EnvironmentDigest([1; 32]), &id(2));
+        assert_eq!(Failure::from_bytes(&bytes, &other), None);
+        for len in 0..bytes.len() {
+            assert_eq!(Failure::from_bytes(&bytes[..len], &key), None);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The errors a backend may give, the same for every engine.
+//!
+//! A backend translates its engine's errors *here*, where they are still typed; nothing further up
+//! looks at a message's text. The class decides what the host does: see the variants.
+
+use parity_scale_codec::{Decode, Encode};
+
+/// Why a backend could not turn code into an artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum BackendPrepareError {
+    /// The code is not a well-formed program of the backend's format. Depends on the code alone.
+    #[error("prevalidation: {0}")]
+    Prevalidation(String),
+    /// The code is well-formed, but the engine refuses to compile it. Depends on the code and the
+    /// engine alone.
+    #[error("compilation: {0}")]
+    Compilation(String),
+}
+
+/// The artifact could not be loaded or instantiated on this machine, now.
+///
+/// What is wrong is the artifact or the machine, never the candidate: the host throws the artifact
+/// away, prepares it anew, and tries once more before it judges.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+#[error("{0}")]
+pub struct RuntimeConstructionError(pub String);
+
+/// Why a call into a loaded artifact gave no output.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum ExecuteError {
+    /// The instance could not be made. The host prepares the artifact anew and retries.
+    #[error("runtime construction: {0}")]
+    RuntimeConstruction(#[from] RuntimeConstructionError),
+    /// The code ended in a trap, or a host function refused its arguments. The candidate is
+    /// invalid.
+    #[error("{0}")]
+    Trap(String),
+    /// The code panicked and said so through the panic handler. The candidate is invalid.
+    #[error("panicked: {0}")]
+    Panic(String),
+    /// The call returned, but not with what the calling convention asks for: no such entry point,
+    /// a wrong signature, an output outside of the guest's memory. The candidate is invalid.
+    #[error("{0}")]
+    InvalidOutput(String),
+    /// The code needs more memory than the executor parameters grant. The candidate is invalid.
+    #[error("out of memory: {0}")]
+    OutOfMemory(String),
+    /// The code used up its gas. The candidate is invalid.
+    #[error("out of gas")]
+    OutOfGas,
+}

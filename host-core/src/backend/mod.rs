@@ -1,0 +1,269 @@
+//! What an executor backend is, and how the host finds one.
+//!
+//! A backend is an engine that can prepare a PVF (check and compile it into an *artifact*) and
+//! execute it. This module holds the two traits that it implements, [`Prepare`] and [`Execute`], the
+//! [`BackendDescriptor`] by which it makes itself known, the [registry](linked) of all backends that
+//! are linked into the program, and [the rule](select) by which one is chosen. It knows no engine.
+//!
+//! Who is responsible for what:
+//!
+//! * The **host** decompresses nothing and runs no engine code. It only asks a descriptor whether it
+//!   [accepts](BackendDescriptor::accepts) some code.
+//! * A **prepare job**, a process of its own for each PVF, decompresses the code and calls
+//!   [`Prepare`]. It may be killed at any moment, for its CPU time or its memory.
+//! * An **execute worker** calls [`Execute::load`] once. Then it forks a *job* for each candidate,
+//!   and the job calls [`LoadedArtifact::call`] once and exits.
+//!
+//! # Making your own backend
+//!
+//! A backend is a crate that depends on this one. It needs two types and a descriptor:
+//!
+//! ```
+//! use pvf_host_core::backend::{
+//!     Artifact, BackendDescriptor, BackendId, BackendPrepareError, ExecuteError, Execute,
+//!     Fingerprint, GuestLog, LoadedArtifact, Prepare, RuntimeConstructionError,
+//! };
+//! use pvf_host_core::primitives::ExecutorParams;
+//!
+//! /// A "language" with one program: `ECHO`, which returns its input.
+//! struct Echo;
+//!
+//! impl Prepare for Echo {
+//!     fn prevalidate(&self, code: &[u8], _: &ExecutorParams) -> Result<(), BackendPrepareError> {
+//!         match code {
+//!             b"ECHO" => Ok(()),
+//!             _ => Err(BackendPrepareError::Prevalidation("not an ECHO program".into())),
+//!         }
+//!     }
+//!
+//!     fn prepare(&self, code: &[u8], _: &ExecutorParams) -> Result<Vec<u8>, BackendPrepareError> {
+//!         Ok(code.to_vec())
+//!     }
+//!
+//!     fn check_runtime_construction(
+//!         &self,
+//!         artifact: &Artifact,
+//!         params: &ExecutorParams,
+//!     ) -> Result<(), RuntimeConstructionError> {
+//!         self.load(artifact, params).map(drop)
+//!     }
+//! }
+//!
+//! impl Execute for Echo {
+//!     fn load(
+//!         &self,
+//!         artifact: &Artifact,
+//!         _: &ExecutorParams,
+//!     ) -> Result<Box<dyn LoadedArtifact>, RuntimeConstructionError> {
+//!         match artifact.bytes() {
+//!             b"ECHO" => Ok(Box::new(LoadedEcho)),
+//!             _ => Err(RuntimeConstructionError("not an ECHO artifact".into())),
+//!         }
+//!     }
+//! }
+//!
+//! struct LoadedEcho;
+//!
+//! impl LoadedArtifact for LoadedEcho {
+//!     fn call(
+//!         &mut self,
+//!         entry_point: &str,
+//!         input: &[u8],
+//!         _: Box<dyn GuestLog>,
+//!     ) -> Result<Vec<u8>, ExecuteError> {
+//!         match entry_point {
+//!             "validate_block" => Ok(input.to_vec()),
+//!             other => Err(ExecuteError::InvalidOutput(format!("no function {other}"))),
+//!         }
+//!     }
+//! }
+//!
+//! inventory::submit! {
+//!     BackendDescriptor {
+//!         id: BackendId::from_static("echo"),
+//!         version: "1.0.0",
+//!         accepts: |prefix| prefix.starts_with(b"ECHO"),
+//!         // Nothing but the version decides whether an artifact can run.
+//!         fingerprint: |_| Ok(Fingerprint::of(&[b"echo 1.0.0"])),
+//!         prepare: &Echo,
+//!         execute: &Echo,
+//!     }
+//! }
+//!
+//! // The registry finds it, and the code's first bytes select it.
+//! use pvf_host_core::backend::{CodePrefix, select};
+//! let prefix = CodePrefix::of(b"ECHO");
+//! assert_eq!(select(None, &prefix, None).unwrap().id.as_str(), "echo");
+//! ```
+//!
+//! The rules that the types can't express:
+//!
+//! * **Determinism.** The same code, parameters and input give the same output or the same class of
+//!   error on every machine. What differs between machines may only surface as
+//!   [`RuntimeConstructionError`].
+//! * **Honest fingerprint.** If an artifact made by one build of the backend on one machine would not
+//!   run, or run differently, in another, the two fingerprints differ.
+//! * **Fork safety.** After `load` the process forks, and the child calls. So `load` leaves no thread
+//!   behind that `call` needs, no lock held, and runs no code of the guest.
+//! * **No system calls to speak of.** `call` may allocate, and write nothing: all that it learns
+//!   leaves through its return value and the [`GuestLog`].
+//! * **Errors keep their class.** Translate the engine's errors where they are typed. A class decides
+//!   between a retry and a vote against the candidate.
+
+mod artifact;
+mod error;
+mod id;
+mod registry;
+
+pub use artifact::{Artifact, memory_file};
+pub use error::{BackendPrepareError, ExecuteError, RuntimeConstructionError};
+pub use id::{BackendId, InvalidBackendId};
+pub use registry::{CodePrefix, SelectionError, find, linked, select};
+
+use crate::primitives::ExecutorParams;
+use parity_scale_codec::{Decode, Encode};
+use std::fmt;
+
+/// Turns code into artifacts. Runs in a prepare job.
+pub trait Prepare: Send + Sync {
+    /// Checks that `code`, decompressed, is a well-formed program of this backend's format.
+    ///
+    /// Called first; cheap in comparison to [`prepare`](Self::prepare).
+    ///
+    /// # Errors
+    ///
+    /// [`BackendPrepareError::Prevalidation`] when it is not.
+    fn prevalidate(&self, code: &[u8], params: &ExecutorParams) -> Result<(), BackendPrepareError>;
+
+    /// Compiles `code`, decompressed and prevalidated, into an artifact.
+    ///
+    /// It may use as many threads as the machine has cores; the limit on its time is a limit on the
+    /// CPU time of all of them together.
+    ///
+    /// # Errors
+    ///
+    /// [`BackendPrepareError::Compilation`] when the engine refuses the code.
+    fn prepare(&self, code: &[u8], params: &ExecutorParams)
+    -> Result<Vec<u8>, BackendPrepareError>;
+
+    /// Proves that an artifact made just now can be loaded. Runs no code of the guest.
+    ///
+    /// Called when prechecking, so that code which compiles but can't run is not enacted.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be loaded.
+    fn check_runtime_construction(
+        &self,
+        artifact: &Artifact,
+        params: &ExecutorParams,
+    ) -> Result<(), RuntimeConstructionError>;
+}
+
+/// Runs artifacts. Runs in an execute worker.
+pub trait Execute: Send + Sync {
+    /// Loads an artifact, so that many jobs forked from this process can each call into it.
+    ///
+    /// The artifact was made by this backend's [`Prepare`], in an environment with the same
+    /// [fingerprint](BackendDescriptor::fingerprint) and with parameters of the same
+    /// [`prep_hash`](ExecutorParams::prep_hash), and is intact: the caller has checked that before.
+    /// A backend may instantiate here, ahead of the call, as long as no code of the guest runs.
+    ///
+    /// # Errors
+    ///
+    /// When the artifact can't be loaded on this machine.
+    fn load(
+        &self,
+        artifact: &Artifact,
+        params: &ExecutorParams,
+    ) -> Result<Box<dyn LoadedArtifact>, RuntimeConstructionError>;
+}
+
+/// An artifact in memory, ready to be called.
+pub trait LoadedArtifact {
+    /// Calls the guest's function `entry_point` with `input` and returns its output.
+    ///
+    /// Each call sees a fresh instance. In a job it is called once; elsewhere, for measuring or
+    /// testing, any number of times. The calling thread has the native stack that the executor
+    /// parameters ask for.
+    ///
+    /// # Errors
+    ///
+    /// See the variants of [`ExecuteError`].
+    fn call(
+        &mut self,
+        entry_point: &str,
+        input: &[u8],
+        log: Box<dyn GuestLog>,
+    ) -> Result<Vec<u8>, ExecuteError>;
+}
+
+/// Where the log lines of a guest go.
+pub trait GuestLog: Send {
+    /// Takes one line. Whatever happens to it, the guest does not learn of it.
+    fn log(&mut self, level: LogLevel, target: &str, message: &str);
+}
+
+/// Drops every line.
+impl GuestLog for () {
+    fn log(&mut self, _: LogLevel, _: &str, _: &str) {}
+}
+
+/// The severity of a guest's log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
+#[allow(missing_docs)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// A digest over all that decides whether an artifact made in one place can run in another.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl Fingerprint {
+    /// The digest of some parts, each delimited from the next.
+    pub fn of(parts: &[&[u8]]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part);
+        }
+        Self(*hasher.finalize().as_bytes())
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(blake3::Hash::from_bytes(self.0).to_hex().as_str())
+    }
+}
+
+/// How a backend makes itself known. Submitted to the registry with `inventory::submit!`.
+pub struct BackendDescriptor {
+    /// The name by which it is selected and by which its artifacts are kept apart.
+    pub id: BackendId,
+    /// The version of backend and engine, for people.
+    pub version: &'static str,
+    /// Whether code that, decompressed, begins like this is in the backend's format.
+    pub accepts: fn(&CodePrefix) -> bool,
+    /// Covers all that decides whether an artifact made with `params` can run: the engine's version,
+    /// compiler settings, the features of this machine's CPU. Called in workers only.
+    pub fingerprint: fn(&ExecutorParams) -> Result<Fingerprint, RuntimeConstructionError>,
+    /// Turns code into artifacts.
+    pub prepare: &'static dyn Prepare,
+    /// Runs them.
+    pub execute: &'static dyn Execute,
+}
+
+impl fmt::Debug for BackendDescriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendDescriptor")
+            .field("id", &self.id)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}

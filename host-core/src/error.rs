@@ -1,0 +1,266 @@
+//! Why there is no artifact, or no new head.
+//!
+//! Every error belongs to one class, and the class says what a node does about it: vote against the
+//! candidate, try again, or abstain. Nothing depends on a message's text.
+
+use crate::{
+    backend::{ExecuteError, RuntimeConstructionError, SelectionError},
+    primitives::{CodeHash, compression::DecompressError},
+};
+use parity_scale_codec::{Decode, Encode};
+use std::time::Duration;
+
+/// Why some code has no artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrepareError {
+    /// No backend was found for the code.
+    #[error("{0}")]
+    Backend(#[from] SelectionError),
+    /// The code is compressed, and could not be decompressed within its limit.
+    #[error("code blob: {0}")]
+    Decompression(String),
+    /// The code is not a well-formed program.
+    #[error("prevalidation: {0}")]
+    Prevalidation(String),
+    /// The engine refuses to compile the code.
+    #[error("compilation: {0}")]
+    Compilation(String),
+    /// The artifact was made, but can't be loaded.
+    #[error("runtime construction: {0}")]
+    RuntimeConstruction(RuntimeConstructionError),
+    /// Preparing needs more memory than the executor parameters grant.
+    #[error("out of memory: needs more than {limit} bytes")]
+    OutOfMemory {
+        /// The limit, in bytes.
+        limit: u64,
+    },
+    /// Preparing needs more CPU time than the executor parameters grant, or stalled for a multiple
+    /// of it.
+    #[error("timed out: needs more than {} ms of CPU time", limit.as_millis())]
+    TimedOut {
+        /// The limit on CPU time.
+        limit: Duration,
+    },
+    /// The backend panicked.
+    #[error("the backend panicked: {0}")]
+    Panicked(String),
+    /// The job died without an answer.
+    #[error("the prepare job died: {0}")]
+    JobDied(String),
+    /// The worker could not be started, died, or broke the protocol.
+    #[error("prepare worker: {0}")]
+    Worker(String),
+    /// The artifact could not be stored.
+    #[error("artifact store: {0}")]
+    Store(String),
+    /// The request named the code by its hash alone, and nobody had the code.
+    #[error("the code {hash} is not at hand: {reason}")]
+    CodeUnavailable {
+        /// The code asked for.
+        hash: CodeHash,
+        /// What the provider said.
+        reason: String,
+    },
+    /// The host has been shut down.
+    #[error("the validation host is not running")]
+    HostGone,
+}
+
+impl PrepareError {
+    /// Whether the same code with the same parameters will fail in the same way on every machine.
+    ///
+    /// Such a failure is remembered and never tried again; any other may pass.
+    pub fn is_deterministic(&self) -> bool {
+        match self {
+            Self::Decompression(_)
+            | Self::Prevalidation(_)
+            | Self::Compilation(_)
+            | Self::OutOfMemory { .. } => true,
+            // Code in no format of Polkadot's is refused everywhere. Besides that, what is linked into
+            // this node says nothing about the code.
+            Self::Backend(SelectionError::NoneAccepts { prefix, .. }) => !prefix.is_known_format(),
+            Self::Backend(_) => false,
+            // May be due to the code, but also to this machine and its load.
+            Self::RuntimeConstruction(_) | Self::TimedOut { .. } | Self::Panicked(_) => false,
+            Self::JobDied(_)
+            | Self::Worker(_)
+            | Self::Store(_)
+            | Self::CodeUnavailable { .. }
+            | Self::HostGone => false,
+        }
+    }
+
+    /// A short name of the class, for machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Backend(_) => "backend",
+            Self::Decompression(_) => "decompression",
+            Self::Prevalidation(_) => "prevalidation",
+            Self::Compilation(_) => "compilation",
+            Self::RuntimeConstruction(_) => "runtime_construction",
+            Self::OutOfMemory { .. } => "out_of_memory",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Panicked(_) => "panicked",
+            Self::JobDied(_) => "job_died",
+            Self::Worker(_) => "worker",
+            Self::Store(_) => "store",
+            Self::CodeUnavailable { .. } => "code_unavailable",
+            Self::HostGone => "host_gone",
+        }
+    }
+}
+
+/// Why a candidate was not found valid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValidationError {
+    /// The candidate is invalid: vote against it.
+    #[error("invalid: {0}")]
+    Invalid(#[from] InvalidCandidate),
+    /// The candidate may be invalid, or this machine may have had a bad moment: try again, and vote
+    /// against it if that ends the same way.
+    #[error("possibly invalid: {0}")]
+    PossiblyInvalid(#[from] PossiblyInvalid),
+    /// The code could not be prepared, and never will be. The candidate can't be the cause.
+    #[error("preparation: {0}")]
+    Preparation(PrepareError),
+    /// Something on this machine went wrong that no candidate can cause: abstain.
+    #[error("internal: {0}")]
+    Internal(#[from] InternalError),
+    /// The candidate can't be backed any more, whatever its verdict: its relay parent is in no
+    /// active leaf's ancestry.
+    #[error("the execution deadline has passed")]
+    ExecutionDeadline,
+}
+
+impl ValidationError {
+    /// A short name of the cause, for machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Invalid(error) => error.kind(),
+            Self::PossiblyInvalid(error) => error.kind(),
+            Self::Preparation(error) => error.kind(),
+            Self::Internal(error) => error.kind(),
+            Self::ExecutionDeadline => "execution_deadline",
+        }
+    }
+}
+
+impl From<PrepareError> for ValidationError {
+    fn from(error: PrepareError) -> Self {
+        if error.is_deterministic() {
+            Self::Preparation(error)
+        } else {
+            Self::Internal(InternalError::Preparation(error))
+        }
+    }
+}
+
+/// Why a candidate is invalid.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidCandidate {
+    /// The code ran, and did not accept the candidate.
+    #[error("{0}")]
+    Execution(ExecuteError),
+    /// The code returned something that is no `ValidationResult`.
+    #[error("validation result: {0}")]
+    MalformedResult(String),
+    /// Execution took more CPU time than allowed, or stalled for a multiple of it.
+    #[error("hard timeout: execution took more CPU time than it may, or stalled")]
+    HardTimeout,
+    /// The proof of validity could not be decompressed within its limit.
+    #[error("the proof of validity {0}")]
+    PovDecompressionFailure(DecompressError),
+    /// The parameters are longer than any guest's allocator can hold.
+    #[error("parameters of {0} bytes can't be passed to the code")]
+    OversizedInput(usize),
+    /// The artifact could not be loaded, and could not again after it was prepared anew.
+    #[error("runtime construction failed twice: {first}; after preparing anew: {second}")]
+    RepeatedRuntimeConstruction {
+        /// The first error.
+        first: RuntimeConstructionError,
+        /// The error of the second try.
+        second: RuntimeConstructionError,
+    },
+}
+
+impl InvalidCandidate {
+    /// A short name of the cause, for machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Execution(ExecuteError::RuntimeConstruction(_)) => "runtime_construction",
+            Self::Execution(ExecuteError::Trap(_)) => "trap",
+            Self::Execution(ExecuteError::Panic(_)) => "panic",
+            Self::Execution(ExecuteError::InvalidOutput(_)) => "invalid_output",
+            Self::Execution(ExecuteError::OutOfMemory(_)) => "out_of_memory",
+            Self::Execution(ExecuteError::OutOfGas) => "out_of_gas",
+            Self::MalformedResult(_) => "malformed_result",
+            Self::HardTimeout => "hard_timeout",
+            Self::PovDecompressionFailure(_) => "pov_decompression_failure",
+            Self::OversizedInput(_) => "oversized_input",
+            Self::RepeatedRuntimeConstruction { .. } => "runtime_construction",
+        }
+    }
+}
+
+/// What may be the candidate's fault or this machine's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PossiblyInvalid {
+    /// The worker died while its job ran.
+    #[error("ambiguous worker death: {0}")]
+    AmbiguousWorkerDeath(String),
+    /// The job died without an answer: refused by the sandbox, out of memory, or a crash.
+    #[error("ambiguous job death: {0}")]
+    AmbiguousJobDeath(String),
+    /// Something unexpected happened in the job.
+    #[error("job error: {0}")]
+    JobError(String),
+    /// The artifact could not be loaded or instantiated.
+    #[error("runtime construction: {0}")]
+    RuntimeConstruction(RuntimeConstructionError),
+    /// The artifact on disk is not what was written.
+    #[error("corrupted artifact: {0}")]
+    CorruptedArtifact(String),
+}
+
+impl PossiblyInvalid {
+    /// A short name of the cause, for machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::AmbiguousWorkerDeath(_) => "ambiguous_worker_death",
+            Self::AmbiguousJobDeath(_) => "ambiguous_job_death",
+            Self::JobError(_) => "job_error",
+            Self::RuntimeConstruction(_) => "runtime_construction",
+            Self::CorruptedArtifact(_) => "corrupted_artifact",
+        }
+    }
+}
+
+/// What no candidate can cause.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InternalError {
+    /// The code could not be prepared, for a reason that may pass.
+    #[error("{0}")]
+    Preparation(PrepareError),
+    /// An execute worker could not be started.
+    #[error("execute worker: {0}")]
+    Worker(String),
+    /// The kernel refused something, or the disk failed.
+    #[error("{0}")]
+    Io(String),
+    /// The host has been shut down.
+    #[error("the validation host is not running")]
+    HostGone,
+}
+
+impl InternalError {
+    /// A short name of the cause, for machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Preparation(error) => error.kind(),
+            Self::Worker(_) => "worker",
+            Self::Io(_) => "io",
+            Self::HostGone => "host_gone",
+        }
+    }
+}

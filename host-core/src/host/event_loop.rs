@@ -1,0 +1,487 @@
+//! The one task that owns the host's state.
+//!
+//! It takes commands from handles and events from the futures that it drives: preparations,
+//! executions, fetches of code. What happens inside of those is theirs; what it means for the others
+//! is decided here, one step at a time, without locks. Nothing in here waits.
+//!
+//! [`preparing`] and [`executing`] hold the steps of those two.
+
+mod executing;
+mod preparing;
+
+use super::{
+    artifacts::{Artifacts, Need, PreparedArtifact, RequestId},
+    config::Config,
+    execution::Executed,
+    hot::{HotSet, Load},
+    queue::{ExecuteQueue, PreparePriority, PrepareQueue},
+    request::{ActiveLeavesUpdate, PrepareReport, Validation, ValidationRequest},
+    statistics::Counters,
+};
+use crate::{
+    Code, CodeSource, PrepareError, Pvf, ValidationError,
+    artifact::{ArtifactId, ArtifactStore, PrepareCost},
+    backend::{self, SelectionError},
+    primitives::{
+        CodeHash, Hash,
+        compression::{self, DecompressError},
+    },
+    worker::{
+        prepare::PrepareWorker,
+        spawn::{Spawner, SpawnerHandle},
+    },
+};
+use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+    task::Poll,
+    time::Instant,
+};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+/// What a handle asks for.
+pub(super) enum Command {
+    Precheck {
+        id: RequestId,
+        pvf: Pvf,
+        reply: oneshot::Sender<Result<PrepareReport, PrepareError>>,
+        permit: OwnedSemaphorePermit,
+    },
+    Validate {
+        id: RequestId,
+        request: ValidationRequest,
+        reply: oneshot::Sender<Validation>,
+        permit: OwnedSemaphorePermit,
+    },
+    HeadsUp {
+        id: RequestId,
+        pvf: Pvf,
+    },
+    UpdateActiveLeaves(ActiveLeavesUpdate),
+}
+
+/// What a future that the loop drives came to.
+enum Event {
+    Fetched {
+        hash: CodeHash,
+        code: Result<Code, PrepareError>,
+    },
+    Prepared {
+        artifact: ArtifactId,
+        worker: Option<PrepareWorker>,
+        result: Option<Result<(u64, PrepareCost), PrepareError>>,
+    },
+    Executed {
+        id: RequestId,
+        load: Load,
+        prepared: PreparedArtifact,
+        executed: Box<Executed>,
+    },
+    Done,
+}
+
+/// A request that has no answer yet.
+struct Request {
+    pvf: Pvf,
+    goal: Goal,
+    stage: Stage,
+    /// Whether it had to wait for its artifact.
+    waited: bool,
+    /// Its place among the requests that the host holds at once.
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+enum Goal {
+    Precheck(oneshot::Sender<Result<PrepareReport, PrepareError>>),
+    Validate(Box<ValidationRequest>, oneshot::Sender<Validation>),
+    HeadsUp,
+}
+
+enum Stage {
+    New,
+    Fetching(CodeHash),
+    Preparing(ArtifactId),
+    Queued(ArtifactId, PreparedArtifact),
+    Running { _cancel: oneshot::Sender<()> },
+}
+
+/// A preparation that waits in the queue.
+struct Preparation {
+    code: Code,
+    pvf: Pvf,
+    is_precheck: bool,
+}
+
+pub(super) struct EventLoop {
+    config: Arc<Config>,
+    store: Arc<ArtifactStore>,
+    counters: Arc<Counters>,
+    spawner: SpawnerHandle,
+
+    commands: mpsc::Receiver<Command>,
+    cancellations: mpsc::UnboundedReceiver<RequestId>,
+
+    requests: HashMap<RequestId, Request>,
+    artifacts: Artifacts,
+    /// Who waits for code, by its hash.
+    fetching: HashMap<CodeHash, Vec<RequestId>>,
+    prepare_queue: PrepareQueue<ArtifactId, Preparation>,
+    /// Preparations that run, and how to stop each.
+    preparing: HashMap<ArtifactId, oneshot::Sender<()>>,
+    idle_prepare_workers: Vec<PrepareWorker>,
+    execute_queue: ExecuteQueue<RequestId>,
+    executing: usize,
+    hot: HotSet,
+    /// Each active leaf with those of its ancestors on which candidates may build.
+    active_leaves: HashMap<Hash, Vec<Hash>>,
+
+    tasks: FuturesUnordered<BoxFuture<'static, Event>>,
+    /// Last, so that it is dropped after everything that holds a worker: it waits for their ends.
+    _spawner: Spawner,
+}
+
+/// What [`EventLoop::new`] starts from.
+pub(super) struct Parts {
+    pub(super) config: Arc<Config>,
+    pub(super) store: Arc<ArtifactStore>,
+    pub(super) artifacts: Artifacts,
+    pub(super) counters: Arc<Counters>,
+    pub(super) spawner: Spawner,
+    pub(super) first_worker: PrepareWorker,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) cancellations: mpsc::UnboundedReceiver<RequestId>,
+}
+
+impl EventLoop {
+    pub(super) fn new(parts: Parts) -> Self {
+        let config = parts.config;
+        Self {
+            store: parts.store,
+            counters: parts.counters,
+            spawner: parts.spawner.handle(),
+            commands: parts.commands,
+            cancellations: parts.cancellations,
+            requests: HashMap::new(),
+            artifacts: parts.artifacts,
+            fetching: HashMap::new(),
+            prepare_queue: PrepareQueue::new(
+                config.prepare_workers_soft_max,
+                config.prepare_workers_hard_max,
+            ),
+            preparing: HashMap::new(),
+            idle_prepare_workers: vec![parts.first_worker],
+            execute_queue: ExecuteQueue::new(),
+            executing: 0,
+            hot: HotSet::new(config.hot_workers_max, config.hot_workers_max_size),
+            active_leaves: HashMap::new(),
+            tasks: FuturesUnordered::new(),
+            _spawner: parts.spawner,
+            config,
+        }
+    }
+
+    /// Runs until the last handle is dropped. Then all workers are killed and reaped.
+    pub(super) async fn run(mut self) {
+        let mut prune_timer = tokio::time::interval(self.config.prune_interval);
+        loop {
+            let Self { tasks, hot, idle_prepare_workers, commands, cancellations, .. } = &mut self;
+            let disturbed = std::future::poll_fn(|context| {
+                hot.poll_disturbed(context);
+                idle_prepare_workers
+                    .retain_mut(|worker| worker.poll_disturbed(context).is_pending());
+                Poll::<()>::Pending
+            });
+            tokio::select! {
+                biased;
+                Some(event) = tasks.next() => self.on_event(event),
+                Some(id) = cancellations.recv() => self.on_cancelled(id),
+                command = commands.recv() => match command {
+                    Some(command) => self.on_command(command),
+                    None => break,
+                },
+                _ = prune_timer.tick() => self.prune(),
+                () = disturbed => {},
+            }
+        }
+    }
+
+    fn on_command(&mut self, command: Command) {
+        let (id, pvf, goal, permit) = match command {
+            Command::Precheck { id, pvf, reply, permit } => {
+                (id, pvf, Goal::Precheck(reply), Some(permit))
+            }
+            Command::Validate { id, request, reply, permit } => {
+                (id, request.pvf.clone(), Goal::Validate(Box::new(request), reply), Some(permit))
+            }
+            Command::HeadsUp { id, pvf } => (id, pvf, Goal::HeadsUp, None),
+            Command::UpdateActiveLeaves(update) => return self.update_active_leaves(update),
+        };
+        let request = Request { pvf, goal, stage: Stage::New, waited: false, _permit: permit };
+        self.requests.insert(id, request);
+        self.advance(id);
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Fetched { hash, code } => self.on_fetched(&hash, &code),
+            Event::Prepared { artifact, worker, result } => {
+                self.on_prepared(&artifact, worker, result);
+            }
+            Event::Executed { id, load, prepared, executed } => {
+                self.on_executed(id, load, &prepared, *executed);
+            }
+            Event::Done => {}
+        }
+    }
+
+    /// Takes a request as far as it can go without waiting: to a queue, to those who wait for an
+    /// artifact or for code, or to its answer.
+    fn advance(&mut self, id: RequestId) {
+        let Some(request) = self.requests.get(&id) else { return };
+        let artifact = match self.identify(&request.pvf) {
+            Ok(Some(artifact)) => artifact,
+            Ok(None) => return self.fetch(id),
+            Err(error) => return self.fail(id, error),
+        };
+        let may_retry = !matches!(request.goal, Goal::Precheck(_));
+        match self.artifacts.need(&artifact, id, may_retry, Instant::now()) {
+            Need::Ready(prepared) => self.on_ready(id, artifact, prepared),
+            Need::Failed(error) if !grants_more_memory(&request.pvf, &error) => {
+                self.fail(id, error);
+            }
+            Need::Wait => {
+                self.wait(id, &artifact);
+            }
+            Need::Prepare | Need::Failed(_) => match &request.pvf.code {
+                CodeSource::Hash(_) => self.fetch(id),
+                CodeSource::Bytes(code) => {
+                    let preparation = Preparation {
+                        code: code.clone(),
+                        pvf: request.pvf.clone(),
+                        is_precheck: matches!(request.goal, Goal::Precheck(_)),
+                    };
+                    self.artifacts.begin(&artifact, id, code.prefix().clone());
+                    let priority = self.wait(id, &artifact);
+                    self.prepare_queue.push(artifact, preparation, priority);
+                    self.start_preparations();
+                }
+            },
+        }
+    }
+
+    /// The artifact that a PVF needs. Nothing if the code is needed to find out.
+    fn identify(&self, pvf: &Pvf) -> Result<Option<ArtifactId>, PrepareError> {
+        let code_hash = pvf.code.hash();
+        let explicit = pvf.params.backend();
+        let backend = match (explicit, &pvf.code) {
+            (Some(id), _) => backend::find(id)?,
+            (None, code) => {
+                let prefix = match code {
+                    CodeSource::Bytes(code) => code.prefix(),
+                    CodeSource::Hash(hash) => match self.artifacts.prefix(hash) {
+                        Some(prefix) => prefix,
+                        None => return Ok(None),
+                    },
+                };
+                let default = self.config.default_backend.as_ref();
+                backend::select(None, prefix, default).map_err(|error| why_none(code, error))?
+            }
+        };
+        let prep_hash = pvf.params.prep_hash();
+        Ok(Some(ArtifactId { code_hash, prep_hash, backend: backend.id.clone() }))
+    }
+
+    /// Notes that a request waits for an artifact, and makes that as urgent as the request.
+    fn wait(&mut self, id: RequestId, artifact: &ArtifactId) -> PreparePriority {
+        let Some(request) = self.requests.get_mut(&id) else { return PreparePriority::Normal };
+        request.waited = true;
+        request.stage = Stage::Preparing(artifact.clone());
+        let priority = match &request.goal {
+            Goal::Validate(request, _) => request.kind.prepare_priority(),
+            Goal::Precheck(_) | Goal::HeadsUp => PreparePriority::Normal,
+        };
+        if priority == PreparePriority::Critical {
+            self.prepare_queue.raise(artifact);
+            self.start_preparations();
+        }
+        priority
+    }
+
+    fn on_ready(&mut self, id: RequestId, artifact: ArtifactId, prepared: PreparedArtifact) {
+        if self.artifacts.should_touch(&artifact) {
+            let (store, artifact) = (self.store.clone(), artifact.clone());
+            let touched = tokio::task::spawn_blocking(move || store.touch(&artifact));
+            self.tasks.push(touched.map(|_| Event::Done).boxed());
+        }
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        match &request.goal {
+            Goal::Precheck(_) | Goal::HeadsUp => {
+                let report = prepare_report(&artifact, &prepared, !request.waited);
+                if let Some(Request { goal: Goal::Precheck(reply), .. }) = self.requests.remove(&id)
+                {
+                    // A caller that went away needs no answer.
+                    let _ = reply.send(Ok(report));
+                }
+            }
+            Goal::Validate(validation, _) => {
+                let class = validation.kind.class();
+                self.artifacts.acquire(&artifact);
+                request.stage = Stage::Queued(artifact, prepared);
+                self.execute_queue.push(id, class);
+                self.start_executions();
+            }
+        }
+    }
+
+    /// Answers a request that gets no artifact.
+    fn fail(&mut self, id: RequestId, error: PrepareError) {
+        match self.requests.remove(&id).map(|request| request.goal) {
+            Some(Goal::Precheck(reply)) => drop(reply.send(Err(error))),
+            Some(Goal::Validate(_, reply)) => drop(reply.send(Validation::failed(error))),
+            Some(Goal::HeadsUp) => {
+                tracing::debug!(%error, "an artifact asked for ahead could not be prepared");
+            }
+            None => {}
+        }
+    }
+
+    // Code
+
+    fn fetch(&mut self, id: RequestId) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let hash = request.pvf.code.hash();
+        let Some(provider) = self.config.code_provider.clone() else {
+            let reason = "this host has no code provider".into();
+            return self.fail(id, PrepareError::CodeUnavailable { hash, reason });
+        };
+        request.waited = true;
+        request.stage = Stage::Fetching(hash);
+        match self.fetching.entry(hash) {
+            // It is on its way, even if those who asked for it have gone.
+            Entry::Occupied(mut waiting) => return waiting.get_mut().push(id),
+            Entry::Vacant(nobody) => nobody.insert(vec![id]),
+        };
+        self.counters.code_fetches.increment();
+        let fetch = async move {
+            let unavailable = |reason| PrepareError::CodeUnavailable { hash, reason };
+            let code = match provider.code(hash).await {
+                Ok(bytes) => match tokio::task::spawn_blocking(move || Code::new(bytes)).await {
+                    Ok(code) if code.hash() == hash => Ok(code),
+                    Ok(code) => Err(unavailable(format!("the provider gave {}", code.hash()))),
+                    Err(error) => Err(unavailable(error.to_string())),
+                },
+                Err(reason) => Err(unavailable(reason)),
+            };
+            Event::Fetched { hash, code }
+        };
+        self.tasks.push(fetch.boxed());
+    }
+
+    fn on_fetched(&mut self, hash: &CodeHash, code: &Result<Code, PrepareError>) {
+        for id in self.fetching.remove(hash).unwrap_or_default() {
+            match code {
+                Ok(code) => {
+                    if let Some(request) = self.requests.get_mut(&id) {
+                        request.pvf.code = code.clone().into();
+                        self.advance(id);
+                    }
+                }
+                Err(error) => self.fail(id, error.clone()),
+            }
+        }
+    }
+
+    // What is no longer wanted
+
+    fn on_cancelled(&mut self, id: RequestId) {
+        let Some(request) = self.requests.remove(&id) else { return };
+        match request.stage {
+            Stage::New => {}
+            Stage::Fetching(hash) => {
+                if let Some(waiting) = self.fetching.get_mut(&hash) {
+                    waiting.retain(|waiting| *waiting != id);
+                }
+            }
+            Stage::Preparing(artifact) => {
+                if self.artifacts.abandon(&artifact, id) {
+                    self.prepare_queue.remove(&artifact);
+                    if let Some(cancel) = self.preparing.remove(&artifact) {
+                        let _ = cancel.send(());
+                    }
+                }
+            }
+            Stage::Queued(artifact, prepared) => {
+                self.artifacts.release(&artifact, prepared.generation);
+                self.execute_queue.remove(|queued| *queued == id);
+            }
+            Stage::Running { _cancel: cancel } => drop(cancel.send(())),
+        }
+    }
+
+    fn update_active_leaves(&mut self, update: ActiveLeavesUpdate) {
+        for leaf in &update.deactivated {
+            self.active_leaves.remove(leaf);
+        }
+        self.active_leaves.extend(update.activated);
+        let is_active = |hash: &Hash| {
+            self.active_leaves
+                .iter()
+                .any(|(leaf, ancestors)| leaf == hash || ancestors.contains(hash))
+        };
+        let late: Vec<_> = self
+            .requests
+            .iter()
+            .filter(|(_, request)| match (&request.goal, &request.stage) {
+                // What runs is allowed to end.
+                (_, Stage::Running { .. }) => false,
+                (Goal::Validate(validation, _), _) => {
+                    validation.kind.deadline().is_some_and(|relay_parent| !is_active(&relay_parent))
+                }
+                _ => false,
+            })
+            .map(|(id, _)| *id)
+            .collect();
+        for id in late {
+            let Some(request) = self.requests.get_mut(&id) else { continue };
+            let goal = std::mem::replace(&mut request.goal, Goal::HeadsUp);
+            self.on_cancelled(id);
+            if let Goal::Validate(_, reply) = goal {
+                tracing::debug!("a backing request passed its deadline");
+                let _ = reply.send(Validation::failed(ValidationError::ExecutionDeadline));
+            }
+        }
+    }
+}
+
+fn prepare_report(
+    artifact: &ArtifactId,
+    prepared: &PreparedArtifact,
+    cached: bool,
+) -> PrepareReport {
+    PrepareReport {
+        backend: artifact.backend.clone(),
+        cached,
+        cost: prepared.cost,
+        artifact_size: prepared.size,
+    }
+}
+
+/// Whether a preparation failed for want of memory that this PVF would have. The limit is no part of
+/// an artifact's identity, and may be raised.
+fn grants_more_memory(pvf: &Pvf, error: &PrepareError) -> bool {
+    let PrepareError::OutOfMemory { limit } = error else { return false };
+    pvf.params.prechecking_max_memory().is_none_or(|granted| granted > *limit)
+}
+
+/// Why no backend was found: that the code itself is none is the better reason.
+fn why_none(code: &CodeSource, error: SelectionError) -> PrepareError {
+    let CodeSource::Bytes(code) = code else { return error.into() };
+    if code.bytes().is_empty() {
+        PrepareError::Prevalidation("the code is empty".into())
+    } else if compression::is_compressed(code.bytes()) && code.prefix().as_bytes().is_empty() {
+        PrepareError::Decompression(DecompressError::Invalid.to_string())
+    } else {
+        error.into()
+    }
+}

@@ -1,0 +1,114 @@
+//! The loop's steps that have candidates executed, and artifacts removed.
+
+use super::{Event, EventLoop, Goal, Request, Stage, prepare_report};
+use crate::{
+    PossiblyInvalid, ValidationError,
+    artifact::ArtifactId,
+    host::{
+        artifacts::{PreparedArtifact, RequestId},
+        execution::{Executed, Execution},
+        hot::Load,
+        request::{PrepareReport, Validation},
+    },
+};
+use futures_util::FutureExt;
+use tokio::sync::oneshot;
+
+impl EventLoop {
+    pub(super) fn start_executions(&mut self) {
+        while self.executing < self.config.execute_workers_max.max(1) {
+            let Some(id) = self.execute_queue.pop() else { return };
+            let Some(request) = self.requests.get_mut(&id) else { continue };
+            let (cancel, cancelled) = oneshot::channel();
+            let stage = std::mem::replace(&mut request.stage, Stage::Running { _cancel: cancel });
+            let (Stage::Queued(artifact, prepared), Goal::Validate(validation, _)) =
+                (stage, &request.goal)
+            else {
+                unreachable!("only validations with an artifact are queued for execution");
+            };
+            let load = Load { artifact, params: request.pvf.params.hash() };
+            let hot = self.hot.take(&load);
+            self.executing += 1;
+            self.counters.executions.increment();
+            if hot.is_some() {
+                self.counters.hot_hits.increment();
+            }
+            let execution = Execution {
+                artifact: load.artifact.clone(),
+                request: (**validation).clone(),
+                store: self.store.clone(),
+                spawner: self.spawner.clone(),
+                counters: self.counters.clone(),
+                pov_limit: self.config.pov_limit,
+                wall_clock_factor: self.config.wall_clock_factor,
+                cancelled,
+            };
+            let task = async move {
+                let executed = execution.run(hot).await;
+                Event::Executed { id, load, prepared, executed: Box::new(executed) }
+            };
+            self.tasks.push(task.boxed());
+        }
+    }
+
+    pub(super) fn on_executed(
+        &mut self,
+        id: RequestId,
+        load: Load,
+        prepared: &PreparedArtifact,
+        executed: Executed,
+    ) {
+        self.executing -= 1;
+        self.artifacts.release(&load.artifact, prepared.generation);
+        let report = prepare_report(&load.artifact, prepared, true);
+        let is_bad_artifact = matches!(
+            executed.verdict,
+            Err(ValidationError::PossiblyInvalid(
+                PossiblyInvalid::RuntimeConstruction(_) | PossiblyInvalid::CorruptedArtifact(_)
+            ))
+        );
+        if is_bad_artifact {
+            self.discard(&load.artifact, prepared.generation);
+        } else if let Some(worker) = executed.worker {
+            self.hot.insert(load, prepared.size, worker);
+        }
+        if let Some(Request { goal: Goal::Validate(_, reply), waited, .. }) =
+            self.requests.remove(&id)
+        {
+            let _ = reply.send(Validation {
+                verdict: executed.verdict,
+                backend: Some(report.backend.clone()),
+                prepare: Some(PrepareReport { cached: !waited, ..report }),
+                execute: executed.report,
+            });
+        }
+        self.start_executions();
+    }
+
+    /// Throws away an artifact that can't be loaded, unless that was about an earlier file than the
+    /// one that is there now.
+    fn discard(&mut self, artifact: &ArtifactId, generation: u64) {
+        if !self.artifacts.discard(artifact, generation) {
+            return;
+        }
+        self.hot.discard(artifact);
+        self.counters.artifacts_discarded.increment();
+        tracing::warn!(%artifact, "discarding an artifact that can't be loaded");
+        self.remove_file(artifact);
+    }
+
+    /// Removes the file at once, so that it is gone before a new one may be written.
+    fn remove_file(&self, artifact: &ArtifactId) {
+        if let Err(error) = self.store.remove(artifact) {
+            tracing::warn!(%artifact, %error, "can't remove an artifact's file");
+        }
+    }
+
+    pub(super) fn prune(&mut self) {
+        for artifact in self.artifacts.prune(&self.config.prune_limits) {
+            tracing::info!(%artifact, "removing an artifact to make room");
+            self.counters.artifacts_pruned.increment();
+            self.remove_file(&artifact);
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! One execution: from an artifact on disk, or a worker that has it loaded, to a verdict.
+
+use super::{
+    request::{ExecuteReport, ValidationRequest},
+    statistics::Counters,
+};
+use crate::{
+    InternalError, InvalidCandidate, PossiblyInvalid, ValidationError,
+    artifact::{ArtifactId, ArtifactStore, ReadError},
+    backend::{ExecuteError, LogLevel},
+    primitives::{
+        ValidationContext, ValidationResult,
+        compression::{self, DecompressError},
+    },
+    worker::{
+        execute::{ExecuteWorker, LoadError, RunError},
+        protocol::{ExecuteRequest, ExecuteResponse, JobOutcome, MAX_INPUT},
+        spawn::SpawnerHandle,
+    },
+};
+use parity_scale_codec::DecodeAll;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::oneshot;
+
+/// All that an execution needs.
+pub(crate) struct Execution {
+    pub(crate) artifact: ArtifactId,
+    pub(crate) request: ValidationRequest,
+    pub(crate) store: Arc<ArtifactStore>,
+    pub(crate) spawner: SpawnerHandle,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) pov_limit: usize,
+    pub(crate) wall_clock_factor: u32,
+    /// Resolves when nobody wants the verdict any more.
+    pub(crate) cancelled: oneshot::Receiver<()>,
+}
+
+/// How an execution ended.
+pub(crate) struct Executed {
+    pub(crate) verdict: Result<ValidationResult, ValidationError>,
+    pub(crate) report: Option<ExecuteReport>,
+    /// The worker, if it may be used again.
+    pub(crate) worker: Option<ExecuteWorker>,
+}
+
+impl Executed {
+    fn without_job(error: impl Into<ValidationError>) -> Self {
+        Self { verdict: Err(error.into()), report: None, worker: None }
+    }
+}
+
+impl Execution {
+    /// Runs the candidate, in `hot` if there is one, else in a new worker.
+    pub(crate) async fn run(mut self, hot: Option<ExecuteWorker>) -> Executed {
+        let start = Instant::now();
+        let was_hot = hot.is_some();
+        let mut worker = match hot {
+            Some(worker) => worker,
+            None => match self.start_worker().await {
+                Ok(worker) => worker,
+                Err(error) => return Executed::without_job(error),
+            },
+        };
+        let mut hot = was_hot;
+        let response = loop {
+            let job = match self.write_input(&mut worker) {
+                Ok(job) => job,
+                Err(error) => {
+                    return Executed { worker: Some(worker), ..Executed::without_job(error) };
+                }
+            };
+            let wall_limit = job.cpu_limit.saturating_mul(self.wall_clock_factor);
+            let cancelled = async {
+                // The sender is dropped only with the whole host.
+                if (&mut self.cancelled).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            match worker.run(job, wall_limit, cancelled).await {
+                Ok(response) => break response,
+                // A worker may die while it has nothing to do. That says nothing about the
+                // candidate, which has not run.
+                Err(RunError::NotStarted) if hot => {
+                    tracing::warn!(worker_pid = worker.pid(), "idle execute worker had died");
+                    hot = false;
+                    worker = match self.start_worker().await {
+                        Ok(worker) => worker,
+                        Err(error) => return Executed::without_job(error),
+                    };
+                }
+                Err(RunError::Stalled) => {
+                    tracing::warn!(worker_pid = worker.pid(), "execute worker stalled");
+                    return Executed::without_job(InvalidCandidate::HardTimeout);
+                }
+                Err(error @ (RunError::NotStarted | RunError::Died(_))) => {
+                    let reason = error.to_string();
+                    tracing::warn!(worker_pid = worker.pid(), reason, "execute worker died");
+                    return Executed::without_job(PossiblyInvalid::AmbiguousWorkerDeath(reason));
+                }
+            }
+        };
+        self.log_guest(&response);
+        let report = ExecuteReport {
+            wall: start.elapsed(),
+            cpu: response.usage.cpu,
+            peak_memory: response.usage.peak_memory,
+            hot,
+        };
+        let verdict = judge(response.outcome);
+        // After what nobody can explain, nothing of the process is trusted any more.
+        let is_suspect = matches!(
+            verdict,
+            Err(ValidationError::Internal(InternalError::Worker(_))
+                | ValidationError::PossiblyInvalid(
+                    PossiblyInvalid::AmbiguousJobDeath(_) | PossiblyInvalid::JobError(_)
+                ))
+        );
+        Executed { verdict, report: Some(report), worker: (!is_suspect).then_some(worker) }
+    }
+
+    async fn start_worker(&self) -> Result<ExecuteWorker, ValidationError> {
+        let (store, id) = (self.store.clone(), self.artifact.clone());
+        let read = tokio::task::spawn_blocking(move || store.read(&id));
+        let stored = match read.await.unwrap_or_else(|panic| Err(ReadError::Io(panic.into()))) {
+            Ok(stored) => stored,
+            Err(error @ (ReadError::Corrupted(_) | ReadError::Missing)) => {
+                return Err(PossiblyInvalid::CorruptedArtifact(error.to_string()).into());
+            }
+            Err(ReadError::Io(error)) => {
+                return Err(InternalError::Io(format!("can't read the artifact: {error}")).into());
+            }
+        };
+        let params = &self.request.pvf.params;
+        /// Loading takes milliseconds; on a machine under heavy load, perhaps seconds.
+        const LIMIT: Duration = Duration::from_secs(30);
+        let backend = &self.artifact.backend;
+        self.counters.execute_workers_started.increment();
+        ExecuteWorker::start(&self.spawner, backend, params, &stored, LIMIT).await.map_err(
+            |error| match error {
+                LoadError::Corrupted => {
+                    PossiblyInvalid::CorruptedArtifact(error.to_string()).into()
+                }
+                LoadError::RuntimeConstruction(error) => {
+                    PossiblyInvalid::RuntimeConstruction(error).into()
+                }
+                LoadError::Died(reason) => PossiblyInvalid::AmbiguousWorkerDeath(reason).into(),
+                LoadError::Spawn(_) | LoadError::Io(_) | LoadError::TimedOut(_) => {
+                    InternalError::Worker(error.to_string()).into()
+                }
+            },
+        )
+    }
+
+    /// Puts the parameters where the job will read them.
+    fn write_input(&self, worker: &mut ExecuteWorker) -> Result<ExecuteRequest, ValidationError> {
+        let request = &self.request;
+        let block: &[u8] = request.pov.block_data.as_ref();
+        let data = &request.persisted_validation_data;
+        // Far above what any guest takes, and far below what SCALE can't express.
+        let rough_len = block.len().saturating_add(AsRef::<[u8]>::as_ref(&data.parent_head).len());
+        let is_compressed = compression::is_compressed(block);
+        let context = ValidationContext::new(data, request.extension);
+        if rough_len > MAX_INPUT || context.encoded_len(block.len()) > MAX_INPUT {
+            return Err(if is_compressed {
+                InvalidCandidate::PovDecompressionFailure(DecompressError::Invalid).into()
+            } else {
+                InvalidCandidate::OversizedInput(rough_len).into()
+            });
+        }
+        let input_len = context.encoded_len(block.len());
+        let input = &mut worker.input()[..input_len];
+        let place = context.encode_around(block.len(), input);
+        input[place.clone()].copy_from_slice(block);
+        Ok(ExecuteRequest {
+            input_len: input_len as u64,
+            compressed_block: is_compressed.then(|| place.into()),
+            pov_limit: self.pov_limit as u64,
+            cpu_limit: request.effective_timeout(),
+        })
+    }
+
+    fn log_guest(&self, response: &ExecuteResponse) {
+        let artifact = &self.artifact;
+        for line in &response.log {
+            let (target, message) = (one_line(&line.target), one_line(&line.message));
+            macro_rules! event {
+                ($level:ident) => {
+                    tracing::event!(
+                        target: "pvf::guest",
+                        tracing::Level::$level,
+                        %artifact,
+                        guest_target = %target,
+                        "{message}"
+                    )
+                };
+            }
+            match line.level {
+                LogLevel::Error => event!(ERROR),
+                LogLevel::Warn => event!(WARN),
+                LogLevel::Info => event!(INFO),
+                LogLevel::Debug => event!(DEBUG),
+                LogLevel::Trace => event!(TRACE),
+            }
+        }
+        if response.log_lines_dropped > 0 {
+            let dropped = response.log_lines_dropped;
+            tracing::warn!(%artifact, dropped, "the guest logged more than is kept");
+        }
+    }
+}
+
+/// The text with its control characters escaped: what a guest says stays one line of the log.
+fn one_line(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
+        if c.is_control() {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+        line
+    })
+}
+
+fn judge(outcome: JobOutcome) -> Result<ValidationResult, ValidationError> {
+    Err(match outcome {
+        JobOutcome::Result(bytes) => match ValidationResult::decode_all(&mut &bytes[..]) {
+            Ok(result) => return Ok(result),
+            // The job has decoded and encoded it before; this is not what it wrote.
+            Err(error) => PossiblyInvalid::JobError(format!("its result: {error}")).into(),
+        },
+        JobOutcome::MalformedResult(reason) => InvalidCandidate::MalformedResult(reason).into(),
+        JobOutcome::Failed(ExecuteError::RuntimeConstruction(error)) => {
+            PossiblyInvalid::RuntimeConstruction(error).into()
+        }
+        JobOutcome::Failed(error) => InvalidCandidate::Execution(error).into(),
+        JobOutcome::PovDecompressionFailure(error) => {
+            InvalidCandidate::PovDecompressionFailure(error).into()
+        }
+        JobOutcome::TimedOut => InvalidCandidate::HardTimeout.into(),
+        JobOutcome::Panicked(reason) => PossiblyInvalid::JobError(reason).into(),
+        JobOutcome::Died(reason) => PossiblyInvalid::AmbiguousJobDeath(reason).into(),
+        JobOutcome::Io(reason) => InternalError::Worker(reason).into(),
+        // Only its own caller cancels a job, and that one has gone.
+        JobOutcome::Cancelled => InternalError::HostGone.into(),
+    })
+}

@@ -1,0 +1,74 @@
+//! Execute workers that have nothing to do, kept because they hold an artifact.
+
+use crate::{artifact::ArtifactId, primitives::ExecutorParamsHash, worker::execute::ExecuteWorker};
+use std::{
+    collections::VecDeque,
+    task::{Context, Poll},
+};
+
+/// What a worker holds: an artifact, under some parameters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub(crate) artifact: ArtifactId,
+    pub(crate) params: ExecutorParamsHash,
+}
+
+#[derive(Debug)]
+struct Entry {
+    load: Load,
+    size: u64,
+    worker: ExecuteWorker,
+}
+
+/// Idle workers, the most recently used last.
+#[derive(Debug)]
+pub(crate) struct HotSet {
+    entries: VecDeque<Entry>,
+    max_count: usize,
+    max_size: u64,
+}
+
+impl HotSet {
+    pub(crate) fn new(max_count: usize, max_size: u64) -> Self {
+        Self { entries: VecDeque::new(), max_count, max_size }
+    }
+
+    /// Takes the worker out that used this load last.
+    pub(crate) fn take(&mut self, load: &Load) -> Option<ExecuteWorker> {
+        loop {
+            let at = self.entries.iter().rposition(|entry| entry.load == *load)?;
+            let mut worker = self.entries.remove(at)?.worker;
+            if !worker.is_disturbed() {
+                return Some(worker);
+            }
+        }
+    }
+
+    /// Keeps a worker, and lets those go that were not used for longest if there is no room. `size`
+    /// is that of its artifact, in bytes.
+    pub(crate) fn insert(&mut self, load: Load, size: u64, worker: ExecuteWorker) {
+        self.entries.push_back(Entry { load, size, worker });
+        while self.entries.len() > self.max_count
+            || self.entries.iter().map(|entry| entry.size).sum::<u64>() > self.max_size
+        {
+            let Some(evicted) = self.entries.pop_front() else { break };
+            tracing::debug!(worker_pid = evicted.worker.pid(), "hot worker makes room");
+        }
+    }
+
+    /// Lets all workers go that hold an artifact.
+    pub(crate) fn discard(&mut self, artifact: &ArtifactId) {
+        self.entries.retain(|entry| entry.load.artifact != *artifact);
+    }
+
+    /// Lets those go that have died or spoken out of turn, and wakes the task when another does.
+    pub(crate) fn poll_disturbed(&mut self, context: &mut Context<'_>) {
+        self.entries.retain_mut(|entry| {
+            let disturbed = matches!(entry.worker.poll_disturbed(context), Poll::Ready(()));
+            if disturbed {
+                tracing::warn!(worker_pid = entry.worker.pid(), "idle execute worker died");
+            }
+            !disturbed
+        });
+    }
+}

@@ -1,0 +1,279 @@
+//! The host: takes requests, gives verdicts.
+//!
+//! [`start`] gives a [`ValidationHost`], which is a handle to be cloned freely, and a future that
+//! does the work and has to be spawned. The future owns everything: the cache's lock, the
+//! [queues](queue), the [table of artifacts](artifacts), the workers. It ends when the last handle is
+//! dropped; by then every process that it started has been reaped.
+
+mod artifacts;
+mod config;
+mod event_loop;
+mod execution;
+mod hot;
+mod queue;
+mod request;
+mod statistics;
+
+pub use config::Config;
+pub use request::{
+    ActiveLeavesUpdate, ExecuteReport, PrepareReport, Validation, ValidationKind, ValidationRequest,
+};
+pub use statistics::Statistics;
+
+use crate::{
+    InternalError, PrepareError, Pvf,
+    artifact::{ArtifactStore, CacheLock, Environment, EnvironmentDigest, LockError},
+    backend,
+    worker::{
+        prepare::PrepareWorker,
+        protocol::{WorkerHello, WorkerKind},
+        spawn::Spawner,
+    },
+};
+use artifacts::{Artifacts, RequestId, RetryPolicy};
+use event_loop::{Command, EventLoop, Parts};
+use statistics::Counters;
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+
+/// Why a host could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The cache can't be used.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// No worker could be started.
+    #[error("{0}")]
+    Worker(String),
+    /// The worker program has other backends than this program.
+    #[error("the worker program has the backends {worker}, this program has {host}")]
+    Backends {
+        /// Names and versions of those in the worker program.
+        worker: String,
+        /// Names and versions of those in this program.
+        host: String,
+    },
+    /// The kernel or the disk refused something.
+    #[error("{action}: {error}")]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// How that failed.
+        error: io::Error,
+    },
+}
+
+/// Starts a host. The future does all the work, until the last handle is dropped.
+///
+/// # Errors
+///
+/// When another host uses the cache, when it can't be written to, and when no worker can be started.
+pub async fn start(
+    config: Config,
+) -> Result<(ValidationHost, impl Future<Output = ()> + Send + 'static), StartError> {
+    let io = |action| move |error| StartError::Io { action, error };
+    let cache_dir = std::path::absolute(&config.cache_dir).map_err(io("finding the cache"))?;
+    let lock = blocking(move || CacheLock::acquire(&cache_dir)).await?;
+
+    let spawner = Spawner::new(&config.worker_program, config.spawn_timeout)
+        .map_err(io("starting a thread"))?;
+    let (process, hello) = spawner
+        .handle()
+        .spawn(WorkerKind::Prepare, true)
+        .await
+        .map_err(|error| StartError::Worker(error.to_string()))?;
+    check_backends(&hello)?;
+    let backends = hello.backends.into_iter().map(|linked| {
+        let fingerprint = linked.fingerprint.map_or_else(
+            || Err("the worker did not work it out".into()),
+            |result| result.map_err(|error| error.to_string()),
+        );
+        (linked.id, linked.version, fingerprint)
+    });
+    let (program, backends) = (config.worker_program.path().to_owned(), backends.collect());
+    let environment = blocking(move || Environment::detect(&program, backends))
+        .await
+        .map_err(io("looking at this machine"))?;
+    let digest = environment.digest();
+    let (mut store, entries) = blocking(move || ArtifactStore::open(lock, &environment))
+        .await
+        .map_err(io("opening the cache"))?;
+    tracing::info!(environment = %digest, artifacts = entries.len(), "validation host started");
+    for entry in entries.iter().filter(|entry| entry.content.is_err()) {
+        if let Err(problem) = &entry.content {
+            tracing::warn!(artifact = %entry.id, %problem, "discarding a file of the cache");
+        }
+        // If it stays, it is not believed either, and is replaced once its artifact is needed.
+        if let Err(error) = store.remove(&entry.id) {
+            tracing::warn!(artifact = %entry.id, %error, "can't remove it");
+        }
+    }
+
+    let store_closed = store.closed();
+    let config = Arc::new(config);
+    let counters = Arc::new(Counters::default());
+    let (commands, inbox) = mpsc::channel(64);
+    let (cancellations, cancelled) = mpsc::unbounded_channel();
+    let retry =
+        RetryPolicy { interval: config.prepare_retry_interval, retries: config.prepare_retries };
+    let event_loop = EventLoop::new(Parts {
+        config: config.clone(),
+        store: Arc::new(store),
+        artifacts: Artifacts::new(entries, retry, Instant::now()),
+        counters: counters.clone(),
+        spawner,
+        first_worker: PrepareWorker::new(process),
+        commands: inbox,
+        cancellations: cancelled,
+    });
+    let capacity = || Arc::new(Semaphore::new(config.queue_capacity.max(1)));
+    let host = ValidationHost {
+        commands,
+        cancellations,
+        places: Arc::new([capacity(), capacity(), capacity(), capacity(), capacity()]),
+        next_request: Arc::default(),
+        counters,
+        environment: digest,
+    };
+    let work = async move {
+        event_loop.run().await;
+        // What was being written when the work ended is complete or gone now, and the cache is free.
+        store_closed.await;
+    };
+    Ok((host, work))
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
+}
+
+/// Host and worker must agree on what a backend's name means.
+fn check_backends(hello: &WorkerHello) -> Result<(), StartError> {
+    let host: Vec<_> =
+        backend::linked().iter().map(|b| format!("{} {}", b.id, b.version)).collect();
+    let worker: Vec<_> = hello.backends.iter().map(|b| format!("{} {}", b.id, b.version)).collect();
+    if host == worker {
+        Ok(())
+    } else {
+        let list = |names: Vec<String>| {
+            if names.is_empty() { "(none)".into() } else { names.join(", ") }
+        };
+        Err(StartError::Backends { worker: list(worker), host: list(host) })
+    }
+}
+
+/// A handle to a host. Cheap to clone.
+///
+/// Dropping one of its futures before it is done cancels the work that no one else waits for.
+#[derive(Debug, Clone)]
+pub struct ValidationHost {
+    commands: mpsc::Sender<Command>,
+    cancellations: mpsc::UnboundedSender<RequestId>,
+    /// Places for requests: one set for each execution class, and one for prechecks.
+    places: Arc<[Arc<Semaphore>; 5]>,
+    next_request: Arc<AtomicU64>,
+    counters: Arc<Counters>,
+    environment: EnvironmentDigest,
+}
+
+/// Where in `places` those of prechecks are.
+const PRECHECKS: usize = 4;
+
+impl ValidationHost {
+    /// Says whether code can be prepared, within the stricter limits that hold before it is enacted.
+    /// On success the artifact is there.
+    ///
+    /// # Errors
+    ///
+    /// Vote against the code if the error [is deterministic](PrepareError::is_deterministic).
+    pub async fn precheck(&self, pvf: Pvf) -> Result<PrepareReport, PrepareError> {
+        let permit = self.place(PRECHECKS).await.ok_or(PrepareError::HostGone)?;
+        let answer = self.ask(|id, reply| Command::Precheck { id, pvf, reply, permit }).await;
+        answer.unwrap_or(Err(PrepareError::HostGone))
+    }
+
+    /// Validates a candidate: prepares its code if need be, executes it, and gives the verdict.
+    ///
+    /// This tries once. See [`validate_with_retry`](crate::validate_with_retry).
+    pub async fn validate(&self, request: ValidationRequest) -> Validation {
+        let answer = match self.place(request.kind.class() as usize).await {
+            Some(permit) => {
+                self.ask(|id, reply| Command::Validate { id, request, reply, permit }).await
+            }
+            None => None,
+        };
+        answer.unwrap_or_else(|| Validation::failed(InternalError::HostGone))
+    }
+
+    /// Has artifacts prepared that will be needed soon. Returns once that is on its way.
+    pub async fn heads_up(&self, pvfs: impl IntoIterator<Item = Pvf>) {
+        for pvf in pvfs {
+            let id = self.next_id();
+            // A host that is gone prepares nothing.
+            let _ = self.commands.send(Command::HeadsUp { id, pvf }).await;
+        }
+    }
+
+    /// Says which relay-chain blocks candidates may still build on. Those that wait to be backed on
+    /// any other are dropped.
+    pub async fn update_active_leaves(&self, update: ActiveLeavesUpdate) {
+        let _ = self.commands.send(Command::UpdateActiveLeaves(update)).await;
+    }
+
+    /// What the host has done so far.
+    pub fn statistics(&self) -> Statistics {
+        self.counters.snapshot()
+    }
+
+    /// The environment that this host's artifacts belong to.
+    pub fn environment(&self) -> EnvironmentDigest {
+        self.environment
+    }
+
+    async fn place(&self, class: usize) -> Option<tokio::sync::OwnedSemaphorePermit> {
+        self.places[class].clone().acquire_owned().await.ok()
+    }
+
+    fn next_id(&self) -> RequestId {
+        RequestId(self.next_request.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Sends a command and waits for its answer. Nothing if the host is gone.
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(RequestId, oneshot::Sender<T>) -> Command,
+    ) -> Option<T> {
+        let id = self.next_id();
+        let (reply, answer) = oneshot::channel();
+        // From here on, going away is something that the host has to be told.
+        let mut guard = CancelOnDrop { id, cancellations: Some(&self.cancellations) };
+        self.commands.send(command(id, reply)).await.ok()?;
+        let answer = answer.await.ok();
+        guard.cancellations = None;
+        answer
+    }
+}
+
+struct CancelOnDrop<'a> {
+    id: RequestId,
+    cancellations: Option<&'a mpsc::UnboundedSender<RequestId>>,
+}
+
+impl Drop for CancelOnDrop<'_> {
+    fn drop(&mut self) {
+        if let Some(cancellations) = self.cancellations {
+            let _ = cancellations.send(self.id);
+        }
+    }
+}

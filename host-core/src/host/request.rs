@@ -1,0 +1,163 @@
+//! What a node asks, and what it gets.
+
+use crate::{
+    Pvf, ValidationError,
+    artifact::PrepareCost,
+    backend::BackendId,
+    host::queue::{ExecuteClass, PreparePriority},
+    primitives::{
+        Hash, PersistedValidationData, PoV, PvfExecKind, ValidationParams,
+        ValidationParamsExtension, ValidationResult,
+    },
+};
+use std::{sync::Arc, time::Duration};
+
+/// Why a candidate is validated. It decides its place in the queue, and its default time limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValidationKind {
+    /// Somebody disputes it.
+    Dispute,
+    /// This node was assigned to check it.
+    Approval,
+    /// It is to be backed, and its chain is a system chain.
+    BackingSystemParas {
+        /// The relay-chain block that it builds on.
+        relay_parent: Hash,
+    },
+    /// It is to be backed.
+    Backing {
+        /// The relay-chain block that it builds on.
+        relay_parent: Hash,
+    },
+}
+
+impl ValidationKind {
+    /// The class of executor parameters that sets its time limit.
+    pub fn exec_kind(self) -> PvfExecKind {
+        match self {
+            Self::Dispute | Self::Approval => PvfExecKind::Approval,
+            Self::BackingSystemParas { .. } | Self::Backing { .. } => PvfExecKind::Backing,
+        }
+    }
+
+    pub(crate) fn class(self) -> ExecuteClass {
+        match self {
+            Self::Dispute => ExecuteClass::Dispute,
+            Self::Approval => ExecuteClass::Approval,
+            Self::BackingSystemParas { .. } => ExecuteClass::BackingSystemParas,
+            Self::Backing { .. } => ExecuteClass::Backing,
+        }
+    }
+
+    pub(crate) fn prepare_priority(self) -> PreparePriority {
+        match self {
+            Self::Dispute | Self::Approval => PreparePriority::Critical,
+            Self::BackingSystemParas { .. } | Self::Backing { .. } => PreparePriority::Normal,
+        }
+    }
+
+    /// The relay-chain block without which there is no point in validating any more.
+    pub(crate) fn deadline(self) -> Option<Hash> {
+        match self {
+            Self::Dispute | Self::Approval => None,
+            Self::BackingSystemParas { relay_parent } | Self::Backing { relay_parent } => {
+                Some(relay_parent)
+            }
+        }
+    }
+}
+
+/// A candidate and all that is needed to validate it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ValidationRequest {
+    /// The code and its parameters.
+    pub pvf: Pvf,
+    /// The parent head and what the relay chain says.
+    pub persisted_validation_data: Arc<PersistedValidationData>,
+    /// The proof of validity, whose block data may be compressed.
+    pub pov: Arc<PoV>,
+    /// What newer candidate descriptors add.
+    pub extension: Option<ValidationParamsExtension>,
+    /// Why it is validated.
+    pub kind: ValidationKind,
+    /// The most CPU time that execution may take. None: what the executor parameters say.
+    pub timeout: Option<Duration>,
+}
+
+impl ValidationRequest {
+    /// A request made of the parameters that the code will get.
+    pub fn from_params(pvf: Pvf, params: ValidationParams, kind: ValidationKind) -> Self {
+        Self {
+            pvf,
+            persisted_validation_data: Arc::new(PersistedValidationData {
+                parent_head: params.parent_head,
+                relay_parent_number: params.relay_parent_number,
+                relay_parent_storage_root: params.relay_parent_storage_root,
+                max_pov_size: u32::MAX,
+            }),
+            pov: Arc::new(PoV { block_data: params.block_data }),
+            extension: params.extension,
+            kind,
+            timeout: None,
+        }
+    }
+
+    /// The most CPU time that execution may take.
+    pub fn effective_timeout(&self) -> Duration {
+        self.timeout.unwrap_or_else(|| self.pvf.params.pvf_exec_timeout(self.kind.exec_kind()))
+    }
+}
+
+/// The answer to a [`ValidationRequest`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validation {
+    /// The new head and messages, or why there are none.
+    pub verdict: Result<ValidationResult, ValidationError>,
+    /// The backend that was chosen, if it came to that.
+    pub backend: Option<BackendId>,
+    /// How the artifact was come by, if it was.
+    pub prepare: Option<PrepareReport>,
+    /// What the execution took, if there was one.
+    pub execute: Option<ExecuteReport>,
+}
+
+impl Validation {
+    pub(crate) fn failed(error: impl Into<ValidationError>) -> Self {
+        Self { verdict: Err(error.into()), backend: None, prepare: None, execute: None }
+    }
+}
+
+/// How an artifact was come by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrepareReport {
+    /// The backend that prepared it.
+    pub backend: BackendId,
+    /// Whether it was there already.
+    pub cached: bool,
+    /// What preparing took, now or when it was done.
+    pub cost: PrepareCost,
+    /// The size of the artifact's file, in bytes.
+    pub artifact_size: u64,
+}
+
+/// What an execution took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExecuteReport {
+    /// Time from leaving the queue to the verdict, loading the artifact included if that was needed.
+    pub wall: Duration,
+    /// CPU time of the job, user and system.
+    pub cpu: Duration,
+    /// The most memory the job had resident, in bytes.
+    pub peak_memory: u64,
+    /// Whether a worker had the artifact loaded already.
+    pub hot: bool,
+}
+
+/// How the relay chain's leaves changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ActiveLeavesUpdate {
+    /// The new leaf, with those of its ancestors on which a candidate may still build.
+    pub activated: Option<(Hash, Vec<Hash>)>,
+    /// Leaves that are none any more.
+    pub deactivated: Vec<Hash>,
+}

@@ -1,0 +1,171 @@
+//! The host's end of an execute worker.
+
+use super::{
+    frame::FrameError,
+    protocol::{
+        ExecuteMessage, ExecuteRequest, ExecuteResponse, LoadRequest, LoadResponse, MAX_FRAME,
+        MAX_INPUT, MAX_LOG, MAX_RESULT, WorkerKind,
+    },
+    spawn::{SpawnError, SpawnerHandle, WorkerProcess},
+};
+use crate::{
+    artifact::StoredArtifact,
+    backend::{BackendId, RuntimeConstructionError, memory_file},
+    primitives::ExecutorParams,
+};
+use memmap2::{MmapMut, MmapOptions};
+use rustix::fs::SealFlags;
+use std::{
+    fs::File,
+    io,
+    os::fd::AsFd,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+/// An execute worker that has loaded its artifact and has nothing to do.
+#[derive(Debug)]
+pub(crate) struct ExecuteWorker {
+    process: WorkerProcess,
+    /// Shared with the worker and its jobs, who can't write. Changed only while no job runs.
+    input: MmapMut,
+}
+
+/// Why there is no worker that holds the artifact.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum LoadError {
+    #[error("{0}")]
+    Spawn(#[from] SpawnError),
+    #[error("{0}")]
+    Io(String),
+    #[error("the worker died while it loaded the artifact: {0}")]
+    Died(String),
+    #[error("the artifact's checksum does not match")]
+    Corrupted,
+    #[error("{0}")]
+    RuntimeConstruction(#[from] RuntimeConstructionError),
+    #[error("loading took more than {} s", .0.as_secs_f32())]
+    TimedOut(Duration),
+}
+
+/// Why there is no response.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// The worker was dead before it was asked: nothing has run.
+    #[error("the worker was dead")]
+    NotStarted,
+    /// The worker died with its job, or broke the protocol.
+    #[error("{0}")]
+    Died(String),
+    /// No answer within the limit on wall-clock time.
+    #[error("no answer")]
+    Stalled,
+}
+
+impl ExecuteWorker {
+    /// Starts a worker and has it load an artifact.
+    pub(crate) async fn start(
+        spawner: &SpawnerHandle,
+        backend: &BackendId,
+        params: &ExecutorParams,
+        stored: &StoredArtifact,
+        limit: Duration,
+    ) -> Result<Self, LoadError> {
+        let (mut process, _) = spawner.spawn(WorkerKind::Execute, false).await?;
+        let io = |error: io::Error| LoadError::Io(error.to_string());
+        let (input_file, input) = input_file().map_err(io)?;
+        let request = LoadRequest {
+            backend: backend.clone(),
+            params: params.clone(),
+            key: stored.key,
+            checksum: stored.checksum,
+        };
+        let exchange = async {
+            let descriptors = [stored.artifact.file().as_fd(), input_file.as_fd()];
+            process.connection.send(&request, &descriptors).await?;
+            process.connection.receive::<LoadResponse>().await
+        };
+        match tokio::time::timeout(limit, exchange).await {
+            Ok(Ok((LoadResponse::Ready, _))) => {
+                process.connection.set_limit(MAX_RESULT + MAX_FRAME + MAX_LOG as u64);
+                Ok(Self { process, input })
+            }
+            Ok(Ok((LoadResponse::Corrupted, _))) => Err(LoadError::Corrupted),
+            Ok(Ok((LoadResponse::RuntimeConstruction(error), _))) => Err(error.into()),
+            Ok(Ok((LoadResponse::Io(reason), _))) => Err(LoadError::Io(reason)),
+            Ok(Err(FrameError::Closed)) => Err(LoadError::Died(process.obituary().await)),
+            Ok(Err(error)) => Err(LoadError::Died(error.to_string())),
+            Err(_) => Err(LoadError::TimedOut(limit)),
+        }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// The memory that the next job will take its input from.
+    pub(crate) fn input(&mut self) -> &mut [u8] {
+        &mut self.input
+    }
+
+    /// Runs a job on the input. `cancelled` kills the job; its response still comes.
+    pub(crate) async fn run(
+        &mut self,
+        request: ExecuteRequest,
+        wall_limit: Duration,
+        cancelled: impl Future<Output = ()>,
+    ) -> Result<ExecuteResponse, RunError> {
+        let request = ExecuteMessage::Execute(request);
+        if self.process.connection.send(&request, &[]).await.is_err() {
+            return Err(RunError::NotStarted);
+        }
+        let deadline = tokio::time::sleep(wall_limit);
+        let (mut deadline, mut cancelled) = (std::pin::pin!(deadline), std::pin::pin!(cancelled));
+        let mut is_cancelled = false;
+        loop {
+            let error = tokio::select! {
+                biased;
+                response = self.process.connection.receive::<ExecuteResponse>() => match response {
+                    Ok((response, _)) => return Ok(response),
+                    Err(error) => error,
+                },
+                () = &mut cancelled, if !is_cancelled => {
+                    is_cancelled = true;
+                    match self.process.connection.send(&ExecuteMessage::Cancel, &[]).await {
+                        Ok(()) => continue,
+                        Err(error) => error,
+                    }
+                },
+                () = &mut deadline => return Err(RunError::Stalled),
+            };
+            return Err(RunError::Died(match error {
+                FrameError::Closed => self.process.obituary().await,
+                error => error.to_string(),
+            }));
+        }
+    }
+
+    /// Whether the idle worker has died or spoken out of turn.
+    pub(crate) fn is_disturbed(&mut self) -> bool {
+        self.process.connection.is_disturbed()
+    }
+
+    /// Ready once that is so.
+    pub(crate) fn poll_disturbed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.process.connection.poll_disturbed(context)
+    }
+}
+
+/// A memory file that we alone can write to, through the map.
+fn input_file() -> io::Result<(File, MmapMut)> {
+    let file = memory_file("pvf-input")?;
+    file.set_len(MAX_INPUT as u64)?;
+    // SAFETY: the seals below forbid the worker to change content or size, and we make no other
+    // map, so what the map shows changes through it alone.
+    let map = unsafe { MmapOptions::new().len(MAX_INPUT).map_mut(&file)? };
+    rustix::fs::fcntl_add_seals(
+        &file,
+        SealFlags::GROW | SealFlags::SHRINK | SealFlags::FUTURE_WRITE | SealFlags::SEAL,
+    )?;
+    Ok((file, map))
+}

@@ -1,0 +1,329 @@
+//! The one framing that host, workers and jobs speak: a length of eight bytes, little endian, and
+//! that many bytes, with descriptors beside the first of them where the socket can pass them.
+//!
+//! Neither side blocks in here, and neither trusts the other: a length is checked against a limit
+//! before anything is reserved for it, and memory grows only as bytes arrive.
+
+use rustix::{
+    io::Errno,
+    net::{
+        RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+        SendAncillaryMessage, SendFlags,
+    },
+};
+use std::{
+    io::{self, IoSlice, IoSliceMut},
+    mem::MaybeUninit,
+    os::fd::{BorrowedFd, OwnedFd},
+};
+
+/// The most descriptors that travel with one frame.
+pub const MAX_DESCRIPTORS: usize = 2;
+
+const LENGTH: usize = 8;
+/// How much is read at once, at first and at most.
+const CHUNK: usize = 16 << 10;
+const MAX_CHUNK: usize = 256 << 10;
+
+/// Why no frame could be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The other side closed the connection, or died.
+    #[error("the connection was closed")]
+    Closed,
+    /// The other side announced a frame that is too long.
+    #[error("a frame of {len} bytes, at most {limit} are allowed")]
+    TooLong {
+        /// What was announced, in bytes.
+        len: u64,
+        /// What is allowed, in bytes.
+        limit: u64,
+    },
+    /// The frame's content is not what the protocol has here.
+    #[error("malformed message: {0}")]
+    Malformed(String),
+    /// The kernel failed.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<Errno> for FrameError {
+    fn from(errno: Errno) -> Self {
+        Self::Io(errno.into())
+    }
+}
+
+/// What arrived.
+#[derive(Debug, Default)]
+pub struct Frame {
+    /// The content.
+    pub bytes: Vec<u8>,
+    /// The descriptors that came with it.
+    pub descriptors: Vec<OwnedFd>,
+}
+
+/// Collects frames from a descriptor that does not block.
+#[derive(Debug)]
+pub struct FrameReader {
+    limit: u64,
+    buffer: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl FrameReader {
+    /// A reader that refuses frames of more than `limit` bytes.
+    pub fn new(limit: u64) -> Self {
+        Self { limit, buffer: Vec::new(), descriptors: Vec::new() }
+    }
+
+    /// Changes the limit for frames yet to come.
+    pub fn set_limit(&mut self, limit: u64) {
+        self.limit = limit;
+    }
+
+    /// Whether part of a frame, or more than the frames asked for, has arrived.
+    pub fn has_leftovers(&self) -> bool {
+        !self.buffer.is_empty() || !self.descriptors.is_empty()
+    }
+
+    /// The next frame from a socket, or nothing if it has not arrived as a whole.
+    ///
+    /// # Errors
+    ///
+    /// See [`FrameError`]. After an error the connection is of no more use.
+    pub fn receive(&mut self, socket: BorrowedFd<'_>) -> Result<Option<Frame>, FrameError> {
+        self.next(|buffer, descriptors| {
+            let mut space =
+                [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+            let mut control = RecvAncillaryBuffer::new(&mut space);
+            let received = rustix::net::recvmsg(
+                socket,
+                &mut [IoSliceMut::new(buffer)],
+                &mut control,
+                RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT,
+            )?;
+            for message in control.drain() {
+                if let RecvAncillaryMessage::ScmRights(rights) = message {
+                    descriptors.extend(rights);
+                }
+            }
+            Ok(received.bytes)
+        })
+    }
+
+    /// The same from a pipe, which passes no descriptors.
+    ///
+    /// # Errors
+    ///
+    /// See [`FrameError`].
+    pub fn read(&mut self, pipe: BorrowedFd<'_>) -> Result<Option<Frame>, FrameError> {
+        self.next(|buffer, _| rustix::io::read(pipe, buffer))
+    }
+
+    fn next(
+        &mut self,
+        mut read: impl FnMut(&mut [u8], &mut Vec<OwnedFd>) -> Result<usize, Errno>,
+    ) -> Result<Option<Frame>, FrameError> {
+        loop {
+            let wanted = match self.announced()? {
+                Some(total) if self.buffer.len() >= total => {
+                    let rest = self.buffer.split_off(total);
+                    let mut bytes = std::mem::replace(&mut self.buffer, rest);
+                    bytes.drain(..LENGTH);
+                    let descriptors = std::mem::take(&mut self.descriptors);
+                    return Ok(Some(Frame { bytes, descriptors }));
+                }
+                // As much again as has come, never all that was announced. No more than the kernel gives
+                // at once, either: the space is cleared each time.
+                Some(total) => {
+                    (total - self.buffer.len()).min(self.buffer.len().clamp(CHUNK, MAX_CHUNK))
+                }
+                None => CHUNK,
+            };
+            let filled = self.buffer.len();
+            self.buffer.resize(filled + wanted, 0);
+            let result = read(&mut self.buffer[filled..], &mut self.descriptors);
+            self.buffer.truncate(filled + *result.as_ref().unwrap_or(&0));
+            match result {
+                Ok(0) | Err(Errno::CONNRESET) => return Err(FrameError::Closed),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(None),
+                Err(errno) => return Err(errno.into()),
+            }
+            if self.descriptors.len() > MAX_DESCRIPTORS {
+                return Err(FrameError::Malformed("too many descriptors".into()));
+            }
+        }
+    }
+
+    /// The length of the frame whose beginning is in the buffer, with that of its header.
+    fn announced(&self) -> Result<Option<usize>, FrameError> {
+        let Some(length) = self.buffer.first_chunk::<LENGTH>() else { return Ok(None) };
+        let len = u64::from_le_bytes(*length);
+        if len > self.limit {
+            return Err(FrameError::TooLong { len, limit: self.limit });
+        }
+        Ok(Some(LENGTH + len as usize))
+    }
+}
+
+/// Sends one frame, however many pieces the kernel takes it in.
+#[derive(Debug)]
+pub struct FrameWriter<'a> {
+    header: [u8; LENGTH],
+    bytes: &'a [u8],
+    descriptors: &'a [BorrowedFd<'a>],
+    sent: usize,
+}
+
+impl<'a> FrameWriter<'a> {
+    /// Prepares to send `bytes` with `descriptors` beside them, at most [`MAX_DESCRIPTORS`].
+    pub fn new(bytes: &'a [u8], descriptors: &'a [BorrowedFd<'a>]) -> Self {
+        assert!(descriptors.len() <= MAX_DESCRIPTORS, "too many descriptors for one frame");
+        Self { header: (bytes.len() as u64).to_le_bytes(), bytes, descriptors, sent: 0 }
+    }
+
+    /// Sends as much to a socket as it takes now; `true` when that was the rest.
+    ///
+    /// # Errors
+    ///
+    /// See [`FrameError`].
+    pub fn send(&mut self, socket: BorrowedFd<'_>) -> Result<bool, FrameError> {
+        self.advance(|parts, descriptors| {
+            let mut space =
+                [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+            let mut control = SendAncillaryBuffer::new(&mut space);
+            if !descriptors.is_empty() {
+                control.push(SendAncillaryMessage::ScmRights(descriptors));
+            }
+            rustix::net::sendmsg(
+                socket,
+                parts,
+                &mut control,
+                SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+            )
+        })
+    }
+
+    /// The same to a pipe, which passes no descriptors.
+    ///
+    /// # Errors
+    ///
+    /// See [`FrameError`].
+    pub fn write(&mut self, pipe: BorrowedFd<'_>) -> Result<bool, FrameError> {
+        self.advance(|parts, _| rustix::io::writev(pipe, parts))
+    }
+
+    fn advance(
+        &mut self,
+        mut write: impl FnMut(&[IoSlice<'_>], &[BorrowedFd<'_>]) -> Result<usize, Errno>,
+    ) -> Result<bool, FrameError> {
+        while self.sent < LENGTH + self.bytes.len() {
+            let header = &self.header[self.sent.min(LENGTH)..];
+            let bytes = &self.bytes[self.sent.saturating_sub(LENGTH)..];
+            let descriptors = if self.sent == 0 { self.descriptors } else { &[] };
+            match write(&[IoSlice::new(header), IoSlice::new(bytes)], descriptors) {
+                Ok(sent) => self.sent += sent,
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(false),
+                Err(Errno::PIPE | Errno::CONNRESET) => return Err(FrameError::Closed),
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+    use std::os::fd::AsFd;
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        let flags = SocketFlags::CLOEXEC;
+        socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap()
+    }
+
+    fn send(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+        assert!(FrameWriter::new(bytes, descriptors).send(socket.as_fd()).unwrap());
+    }
+
+    #[test]
+    fn frames_arrive_in_order_and_one_by_one() {
+        let (a, b) = pair();
+        let mut reader = FrameReader::new(100);
+        assert!(reader.receive(b.as_fd()).unwrap().is_none());
+        for bytes in [&b"first"[..], b"", b"third"] {
+            send(&a, bytes, &[]);
+        }
+        for bytes in [&b"first"[..], b"", b"third"] {
+            assert_eq!(reader.receive(b.as_fd()).unwrap().unwrap().bytes, bytes);
+        }
+        assert!(!reader.has_leftovers());
+        drop(a);
+        assert!(matches!(reader.receive(b.as_fd()), Err(FrameError::Closed)));
+    }
+
+    #[test]
+    fn a_frame_that_arrives_byte_by_byte_is_whole_in_the_end() {
+        let (a, b) = pair();
+        let mut reader = FrameReader::new(100);
+        let mut wire = 3u64.to_le_bytes().to_vec();
+        wire.extend(b"abc");
+        let (last, rest) = wire.split_last().unwrap();
+        for byte in rest {
+            rustix::io::write(&a, &[*byte]).unwrap();
+            assert!(reader.receive(b.as_fd()).unwrap().is_none());
+        }
+        rustix::io::write(&a, &[*last]).unwrap();
+        assert_eq!(reader.receive(b.as_fd()).unwrap().unwrap().bytes, b"abc");
+    }
+
+    #[test]
+    fn a_long_frame_crosses_in_pieces() {
+        let (a, b) = pair();
+        let bytes: Vec<u8> = (0..1_000_000u32).flat_map(u32::to_le_bytes).collect();
+        let mut writer = FrameWriter::new(&bytes, &[]);
+        let mut reader = FrameReader::new(bytes.len() as u64);
+        let mut pieces = 0;
+        let frame = loop {
+            pieces += 1;
+            writer.send(a.as_fd()).unwrap();
+            if let Some(frame) = reader.receive(b.as_fd()).unwrap() {
+                break frame;
+            }
+        };
+        assert!(pieces > 1);
+        assert_eq!(frame.bytes, bytes);
+    }
+
+    #[test]
+    fn an_absurd_length_is_refused_before_memory_is_reserved() {
+        let (a, b) = pair();
+        rustix::io::write(&a, &(1u64 << 63).to_le_bytes()).unwrap();
+        let mut reader = FrameReader::new(1 << 30);
+        let error = reader.receive(b.as_fd()).unwrap_err();
+        assert!(matches!(error, FrameError::TooLong { len, .. } if len == 1 << 63));
+
+        let (a, b) = pair();
+        rustix::io::write(&a, &(1u64 << 30).to_le_bytes()).unwrap();
+        let mut reader = FrameReader::new(1 << 30);
+        assert!(reader.receive(b.as_fd()).unwrap().is_none());
+        assert!(reader.buffer.capacity() < 1 << 20);
+    }
+
+    #[test]
+    fn descriptors_travel_with_their_frame() {
+        let (a, b) = pair();
+        let (c, d) = pair();
+        send(&a, b"take this", &[c.as_fd()]);
+        let mut reader = FrameReader::new(100);
+        let frame = reader.receive(b.as_fd()).unwrap().unwrap();
+        assert_eq!(frame.bytes, b"take this");
+        let [received] = &frame.descriptors[..] else { panic!("one descriptor") };
+        send(received, b"through it", &[]);
+        let mut other = FrameReader::new(100);
+        assert_eq!(other.receive(d.as_fd()).unwrap().unwrap().bytes, b"through it");
+    }
+}

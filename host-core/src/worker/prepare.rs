@@ -1,0 +1,144 @@
+//! The host's end of a prepare worker.
+
+use super::{
+    frame::FrameError,
+    protocol::{PrepareJobError, PrepareRequest, PrepareResponse, WorkerKind},
+    spawn::{SpawnError, SpawnerHandle, WorkerProcess},
+};
+use crate::{
+    PrepareError,
+    artifact::PrepareCost,
+    backend::{Artifact, BackendPrepareError, memory_file},
+};
+use rustix::fs::SealFlags;
+use std::{
+    io::{self, Write},
+    os::fd::AsFd,
+    time::{Duration, Instant},
+};
+
+/// A prepare worker that has nothing to do.
+#[derive(Debug)]
+pub(crate) struct PrepareWorker(WorkerProcess);
+
+/// An artifact that was just made.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    pub(crate) artifact: Artifact,
+    pub(crate) cost: PrepareCost,
+}
+
+impl PrepareWorker {
+    pub(crate) fn new(process: WorkerProcess) -> Self {
+        Self(process)
+    }
+
+    pub(crate) async fn spawn(spawner: &SpawnerHandle) -> Result<Self, SpawnError> {
+        Ok(Self(spawner.spawn(WorkerKind::Prepare, false).await?.0))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.pid()
+    }
+
+    /// Whether the idle worker has died or spoken out of turn.
+    pub(crate) fn is_disturbed(&mut self) -> bool {
+        self.0.connection.is_disturbed()
+    }
+
+    /// Ready once that is so.
+    pub(crate) fn poll_disturbed(
+        &mut self,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<()> {
+        self.0.connection.poll_disturbed(context)
+    }
+
+    /// Has an artifact made of `code`, and gives the worker back if it is still of use.
+    ///
+    /// The worker enforces the limit on CPU time; one that gives no answer at all is given up after
+    /// `wall_limit`.
+    pub(crate) async fn prepare(
+        mut self,
+        code: &[u8],
+        request: &PrepareRequest,
+        wall_limit: Duration,
+    ) -> (Option<Self>, Result<Prepared, PrepareError>) {
+        if code.is_empty() {
+            // Nothing can be mapped of an empty file.
+            let error = PrepareError::Prevalidation("the code is empty".into());
+            return (Some(self), Err(error));
+        }
+        let start = Instant::now();
+        let exchange = exchange(&mut self.0, code, request);
+        let (response, artifact) = match tokio::time::timeout(wall_limit, exchange).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(FrameError::Closed)) => {
+                let obituary = self.0.obituary().await;
+                return (None, Err(PrepareError::Worker(format!("died: {obituary}"))));
+            }
+            Ok(Err(error)) => return (None, Err(PrepareError::Worker(error.to_string()))),
+            Err(_) => {
+                return (None, Err(PrepareError::TimedOut { limit: request.cpu_limit }));
+            }
+        };
+        let cost = PrepareCost {
+            wall: start.elapsed(),
+            cpu: response.usage.cpu,
+            peak_memory: response.usage.peak_memory,
+        };
+        let result = match (response.result, artifact) {
+            (Ok(()), Some(artifact)) => Ok(Prepared { artifact, cost }),
+            (Ok(()), None) => {
+                return (None, Err(PrepareError::Worker("success without an artifact".into())));
+            }
+            (Err(error), _) => Err(classify(error, request)),
+        };
+        // A job that died may have been up to something. Its worker is not trusted again.
+        let worker = (!matches!(result, Err(PrepareError::JobDied(_)))).then_some(self);
+        (worker, result)
+    }
+}
+
+async fn exchange(
+    process: &mut WorkerProcess,
+    code: &[u8],
+    request: &PrepareRequest,
+) -> Result<(PrepareResponse, Option<Artifact>), FrameError> {
+    let file = sealed_file("pvf-code", code)?;
+    process.connection.send(request, &[file.as_fd()]).await?;
+    let (response, mut descriptors) = process.connection.receive::<PrepareResponse>().await?;
+    let artifact = match descriptors.pop() {
+        Some(file) => Some(Artifact::from_sealed(file)?),
+        None => None,
+    };
+    Ok((response, artifact))
+}
+
+fn sealed_file(name: &str, bytes: &[u8]) -> io::Result<std::fs::File> {
+    let mut file = memory_file(name)?;
+    file.write_all(bytes)?;
+    let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+    rustix::fs::fcntl_add_seals(&file, seals)?;
+    Ok(file)
+}
+
+fn classify(error: PrepareJobError, request: &PrepareRequest) -> PrepareError {
+    match error {
+        PrepareJobError::Decompression(reason) => PrepareError::Decompression(reason),
+        PrepareJobError::Backend(BackendPrepareError::Prevalidation(reason)) => {
+            PrepareError::Prevalidation(reason)
+        }
+        PrepareJobError::Backend(BackendPrepareError::Compilation(reason)) => {
+            PrepareError::Compilation(reason)
+        }
+        PrepareJobError::RuntimeConstruction(error) => PrepareError::RuntimeConstruction(error),
+        PrepareJobError::OutOfMemory => {
+            PrepareError::OutOfMemory { limit: request.memory_limit.unwrap_or(u64::MAX) }
+        }
+        PrepareJobError::TimedOut => PrepareError::TimedOut { limit: request.cpu_limit },
+        PrepareJobError::Panicked(message) => PrepareError::Panicked(message),
+        PrepareJobError::Died(how) => PrepareError::JobDied(how),
+        PrepareJobError::Io(reason) => PrepareError::Worker(reason),
+    }
+}

@@ -1,0 +1,274 @@
+//! What host and worker say to each other.
+//!
+//! The worker's end of the connection is its standard input. Host and worker greet each other
+//! first; then the host of a prepare worker sends one [`PrepareRequest`] at a time, and that of an
+//! execute worker one [`LoadRequest`] and then [`ExecuteMessage`]s. Every request has one response.
+//! All messages are SCALE, in [frames](super::frame); what is large travels in memory files beside
+//! them.
+
+use crate::{
+    artifact::format::{Checksum, ChecksumKey},
+    backend::{
+        BackendId, BackendPrepareError, ExecuteError, Fingerprint, LogLevel,
+        RuntimeConstructionError,
+    },
+    primitives::{ExecutorParams, compression::DecompressError},
+};
+use parity_scale_codec::{Decode, Encode};
+use std::{ops::Range, time::Duration};
+
+/// The version of everything in this module.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// The version of this library; host and worker must have the same.
+pub const PACKAGE_VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The longest frame either side sends, results apart, in bytes.
+pub const MAX_FRAME: u64 = 256 << 10;
+
+/// The longest `ValidationResult` that a job may give, in bytes. What a relay chain would include is
+/// far below: heads, code and messages have limits of their own.
+pub const MAX_RESULT: u64 = 64 << 20;
+
+/// The longest input of a job, in bytes. No guest's allocator gives more than 32 MiB at once.
+pub const MAX_INPUT: usize = 64 << 20;
+
+/// The most log text of one job that is kept, in bytes.
+pub const MAX_LOG: usize = 64 << 10;
+
+/// What a worker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+pub enum WorkerKind {
+    /// Prepares artifacts.
+    Prepare,
+    /// Executes candidates.
+    Execute,
+}
+
+impl WorkerKind {
+    /// The word on the worker's command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Execute => "execute",
+        }
+    }
+}
+
+/// The host's first frame.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct HostHello {
+    /// Always [`HostHello::MAGIC`].
+    pub magic: [u8; 8],
+    /// The host's [`PROTOCOL_VERSION`].
+    pub protocol: u32,
+    /// Whether the worker shall work out its backends' fingerprints.
+    pub want_fingerprints: bool,
+}
+
+impl HostHello {
+    /// What the frame begins with.
+    pub const MAGIC: [u8; 8] = *b"PVFHOST\0";
+}
+
+/// The worker's first frame.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct WorkerHello {
+    /// Always [`WorkerHello::MAGIC`].
+    pub magic: [u8; 8],
+    /// The worker's [`PROTOCOL_VERSION`].
+    pub protocol: u32,
+    /// The worker's [`PACKAGE_VERSION`].
+    pub package: String,
+    /// The backends that the worker program has.
+    pub backends: Vec<LinkedBackend>,
+}
+
+impl WorkerHello {
+    /// What the frame begins with.
+    pub const MAGIC: [u8; 8] = *b"PVFWORK\0";
+}
+
+/// A backend in a worker program.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LinkedBackend {
+    /// Its name.
+    pub id: BackendId,
+    /// Its version.
+    pub version: String,
+    /// Its fingerprint with default parameters, if the host asked for it.
+    pub fingerprint: Option<Result<Fingerprint, RuntimeConstructionError>>,
+}
+
+/// Prepare an artifact. The code comes beside it, in a sealed memory file.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PrepareRequest {
+    /// The backend to use.
+    pub backend: BackendId,
+    /// The parameters to prepare under.
+    pub params: ExecutorParams,
+    /// Whether to prove that the artifact can be loaded.
+    pub check_runtime_construction: bool,
+    /// The most that the code may decompress to, in bytes.
+    pub code_limit: u64,
+    /// The most CPU time the job may take.
+    pub cpu_limit: Duration,
+    /// The most memory the job may have resident, in bytes.
+    pub memory_limit: Option<u64>,
+}
+
+/// How preparing went. With success, the artifact comes beside it, in a sealed memory file.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PrepareResponse {
+    /// The outcome.
+    pub result: Result<(), PrepareJobError>,
+    /// What the job used.
+    pub usage: JobUsage,
+}
+
+/// Why a prepare job gave no artifact.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum PrepareJobError {
+    /// The code could not be decompressed.
+    Decompression(String),
+    /// The backend refused it.
+    Backend(BackendPrepareError),
+    /// The artifact can't be loaded.
+    RuntimeConstruction(RuntimeConstructionError),
+    /// The job passed its memory limit.
+    OutOfMemory,
+    /// The job passed its CPU time.
+    TimedOut,
+    /// The backend panicked.
+    Panicked(String),
+    /// The job ended without an answer.
+    Died(String),
+    /// The job could not be started, or the kernel refused it something.
+    Io(String),
+}
+
+/// What a job used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct JobUsage {
+    /// CPU time, user and system, all threads together.
+    pub cpu: Duration,
+    /// The most memory that was resident at once, in bytes.
+    pub peak_memory: u64,
+}
+
+/// Load an artifact. It comes beside this in a sealed memory file, and so does the memory file in
+/// which inputs will be put.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LoadRequest {
+    /// The backend that made it.
+    pub backend: BackendId,
+    /// The parameters to execute under.
+    pub params: ExecutorParams,
+    /// The key of the artifact's checksum.
+    pub key: ChecksumKey,
+    /// The checksum of the artifact.
+    pub checksum: Checksum,
+}
+
+/// How loading went.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum LoadResponse {
+    /// The worker is ready.
+    Ready,
+    /// The artifact's bytes are not what was stored.
+    Corrupted,
+    /// The backend could not load the artifact.
+    RuntimeConstruction(RuntimeConstructionError),
+    /// The kernel refused something.
+    Io(String),
+}
+
+/// What the host says to a worker that is ready.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum ExecuteMessage {
+    /// Run a job on the input that now lies in the input file.
+    Execute(ExecuteRequest),
+    /// Kill the job that runs, if there is one. The answer to its request still comes.
+    Cancel,
+}
+
+/// Run a job.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ExecuteRequest {
+    /// The length of the input, in bytes.
+    pub input_len: u64,
+    /// Where in it the block data lie, when they are compressed.
+    pub compressed_block: Option<ByteRange>,
+    /// The most that the block data may decompress to, in bytes.
+    pub pov_limit: u64,
+    /// The most CPU time the job may take.
+    pub cpu_limit: Duration,
+}
+
+/// A range of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct ByteRange {
+    /// The first byte.
+    pub start: u64,
+    /// The first byte after it.
+    pub end: u64,
+}
+
+impl From<Range<usize>> for ByteRange {
+    fn from(range: Range<usize>) -> Self {
+        Self { start: range.start as u64, end: range.end as u64 }
+    }
+}
+
+impl From<ByteRange> for Range<usize> {
+    fn from(range: ByteRange) -> Self {
+        range.start as usize..range.end as usize
+    }
+}
+
+/// How a job went.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ExecuteResponse {
+    /// The outcome.
+    pub outcome: JobOutcome,
+    /// What the job used.
+    pub usage: JobUsage,
+    /// What the guest logged, cut off at [`MAX_LOG`].
+    pub log: Vec<LogLine>,
+    /// How many lines were cut off.
+    pub log_lines_dropped: u64,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum JobOutcome {
+    /// The call returned this `ValidationResult`, SCALE-encoded.
+    Result(Vec<u8>),
+    /// The call returned what is none.
+    MalformedResult(String),
+    /// The call failed.
+    Failed(ExecuteError),
+    /// The block data could not be decompressed.
+    PovDecompressionFailure(DecompressError),
+    /// The job panicked outside of the guest.
+    Panicked(String),
+    /// The job passed its CPU time.
+    TimedOut,
+    /// The job ended without an answer.
+    Died(String),
+    /// The job was killed because the host said so.
+    Cancelled,
+    /// The job could not be started, or the kernel refused something.
+    Io(String),
+}
+
+/// A line that the guest logged.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LogLine {
+    /// Its severity.
+    pub level: LogLevel,
+    /// What it is about.
+    pub target: String,
+    /// What it says.
+    pub message: String,
+}

@@ -1,0 +1,378 @@
+//! Starting worker processes, and making sure that each one ends.
+
+use super::{
+    WORKER_ARGUMENT,
+    connection::{Connection, watch},
+    frame::FrameError,
+    protocol::{HostHello, PACKAGE_VERSION, PROTOCOL_VERSION, WorkerHello, WorkerKind},
+};
+use rustix::{
+    fs::OFlags,
+    net::{AddressFamily, SocketFlags, SocketType},
+    pipe::PipeFlags,
+    process::{Pid, PidfdFlags, Signal},
+};
+use std::{
+    io,
+    os::{
+        fd::OwnedFd,
+        unix::{fs::MetadataExt, process::CommandExt},
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc,
+    thread::JoinHandle,
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// The program that is started as a worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum WorkerProgram {
+    /// The very program that runs the host, which must call `pvf_workers::run_if_worker` first
+    /// thing in its `main`. It is found through the kernel, so that it is the same one even after
+    /// its file was replaced.
+    #[default]
+    CurrentExecutable,
+    /// A program of its own. If it is replaced while the host runs, no more workers are started:
+    /// artifacts were made by the one before, and for it.
+    Path(PathBuf),
+}
+
+impl WorkerProgram {
+    /// The path to start, and to read the program's bytes from.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::CurrentExecutable => Path::new("/proc/self/exe"),
+            Self::Path(path) => path,
+        }
+    }
+}
+
+/// Why there is no worker.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SpawnError {
+    /// The program could not be started at all.
+    #[error("can't start the worker program {}: {error}", path.display())]
+    Start { path: PathBuf, error: io::Error },
+    /// It started, and did not greet as a worker does.
+    #[error("the worker program {} did not report ready: {reason}", path.display())]
+    Handshake { path: PathBuf, reason: String },
+    /// It is a worker, but not one of this host's version.
+    #[error(
+        "the worker program {} has version {worker} (protocol {worker_protocol}), this host has \
+         {PACKAGE_VERSION} (protocol {PROTOCOL_VERSION})",
+        path.display()
+    )]
+    Version { path: PathBuf, worker: String, worker_protocol: u32 },
+    /// The host is shutting down.
+    #[error("the host is shutting down")]
+    ShuttingDown,
+}
+
+/// The one thread that starts workers, and the one that waits for their ends.
+///
+/// A worker asks the kernel to be killed when the thread that started it ends. Threads of an async
+/// runtime come and go; this one lives as long as the host. Dropping the spawner waits until every
+/// worker that it started has been reaped: [`WorkerProcess`]es must be dropped before it.
+#[derive(Debug)]
+pub(crate) struct Spawner {
+    handle: SpawnerHandle,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct SpawnerHandle {
+    program: PathBuf,
+    timeout: Duration,
+    tasks: mpsc::Sender<Task>,
+}
+
+enum Task {
+    Spawn(WorkerKind, oneshot::Sender<io::Result<Spawned>>),
+    /// Carried out by being dropped, so that it is when nobody takes it from the channel any more.
+    Reap(Doomed),
+    ShutDown,
+}
+
+struct Spawned {
+    process: OwnedProcess,
+    pidfd: OwnedFd,
+    socket: OwnedFd,
+    stderr: OwnedFd,
+}
+
+impl Spawner {
+    /// Starts the thread. A worker that has not greeted after `timeout` is given up.
+    pub(crate) fn new(program: &WorkerProgram, timeout: Duration) -> io::Result<Self> {
+        let (tasks, inbox) = mpsc::channel();
+        let program = program.path().to_owned();
+        let worker = WorkerFile::new(&program);
+        let thread = std::thread::Builder::new().name("pvf-spawner".into()).spawn({
+            let tasks = tasks.clone();
+            move || run_spawner(&worker, &tasks, &inbox)
+        })?;
+        Ok(Self { handle: SpawnerHandle { program, timeout, tasks }, thread: Some(thread) })
+    }
+
+    pub(crate) fn handle(&self) -> SpawnerHandle {
+        self.handle.clone()
+    }
+}
+
+impl Drop for Spawner {
+    fn drop(&mut self) {
+        // Everything sent before this is carried out before the thread ends.
+        let _ = self.handle.tasks.send(Task::ShutDown);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// The worker program's file, as it was when the host was started: artifacts belong to its very
+/// bytes.
+struct WorkerFile {
+    path: PathBuf,
+    /// None if it could not be looked at, as when it is not there.
+    identity: Option<FileIdentity>,
+}
+
+/// Differs whenever a file was replaced or written to.
+#[derive(PartialEq, Eq)]
+struct FileIdentity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+}
+
+impl FileIdentity {
+    fn of(path: &Path) -> io::Result<Self> {
+        let data = std::fs::metadata(path)?;
+        Ok(Self {
+            device: data.dev(),
+            inode: data.ino(),
+            size: data.size(),
+            modified: (data.mtime(), data.mtime_nsec()),
+        })
+    }
+}
+
+impl WorkerFile {
+    fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), identity: FileIdentity::of(path).ok() }
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if Some(FileIdentity::of(&self.path)?) == self.identity {
+            Ok(())
+        } else {
+            Err(io::Error::other("it was replaced since the host was started"))
+        }
+    }
+}
+
+fn run_spawner(program: &WorkerFile, tasks: &mpsc::Sender<Task>, inbox: &mpsc::Receiver<Task>) {
+    while let Ok(task) = inbox.recv() {
+        match task {
+            Task::Spawn(kind, reply) => {
+                if let Err(Ok(spawned)) = reply.send(spawn(program, kind, tasks)) {
+                    // Nobody waits for it any more.
+                    spawned.process.reap();
+                }
+            }
+            Task::Reap(doomed) => drop(doomed),
+            Task::ShutDown => break,
+        }
+    }
+}
+
+/// A process that is killed and reaped, in the thread that drops this.
+#[derive(Debug)]
+struct Doomed(Child);
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        kill(&self.0);
+        // Fails only if the process has been reaped already.
+        let _ = self.0.wait();
+    }
+}
+
+/// Kills a process that has not been reaped, and all in its group: a worker's jobs end with it by
+/// themselves, but a program that was configured by mistake may have started others.
+fn kill(child: &Child) {
+    // Fails only if nobody is left in the group.
+    let _ = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
+}
+
+/// A process that was started, wherever on its way it is. Dropping this kills the process; the
+/// spawner's thread reaps it.
+#[derive(Debug)]
+struct OwnedProcess {
+    /// Taken to be reaped, or once it has been.
+    child: Option<Child>,
+    tasks: mpsc::Sender<Task>,
+}
+
+impl OwnedProcess {
+    /// Kills and reaps the process in this thread.
+    fn reap(mut self) {
+        drop(self.child.take().map(Doomed));
+    }
+
+    /// How the process ended, which must have happened. It is reaped by this.
+    fn status(&mut self) -> Option<ExitStatus> {
+        let child = self.child.as_mut()?;
+        // What it has left of its group.
+        kill(child);
+        let status = child.try_wait().ok()??;
+        self.child = None;
+        Some(status)
+    }
+}
+
+impl Drop for OwnedProcess {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            kill(&child);
+            // Without a spawner, it is reaped here.
+            let _ = self.tasks.send(Task::Reap(Doomed(child)));
+        }
+    }
+}
+
+fn spawn(
+    program: &WorkerFile,
+    kind: WorkerKind,
+    tasks: &mpsc::Sender<Task>,
+) -> io::Result<Spawned> {
+    program.check()?;
+    let (ours, theirs) = rustix::net::socketpair(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None,
+    )?;
+    // Nobody reads this pipe until the worker is dead, so a worker that fills it must not block.
+    let (stderr, their_stderr) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let child = Command::new(&program.path)
+        .args([WORKER_ARGUMENT, kind.as_str()])
+        .env_clear()
+        .process_group(0)
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(Stdio::from(their_stderr))
+        .spawn()?;
+    let pid = Pid::from_child(&child);
+    let process = OwnedProcess { child: Some(child), tasks: tasks.clone() };
+    match rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK) {
+        Ok(pidfd) => Ok(Spawned { process, pidfd, socket: ours, stderr }),
+        Err(error) => {
+            process.reap();
+            Err(error.into())
+        }
+    }
+}
+
+impl SpawnerHandle {
+    /// Starts a worker and greets it.
+    pub(crate) async fn spawn(
+        &self,
+        kind: WorkerKind,
+        want_fingerprints: bool,
+    ) -> Result<(WorkerProcess, WorkerHello), SpawnError> {
+        let path = || self.program.clone();
+        let (reply, spawned) = oneshot::channel();
+        self.tasks.send(Task::Spawn(kind, reply)).map_err(|_| SpawnError::ShuttingDown)?;
+        let spawned = spawned.await.map_err(|_| SpawnError::ShuttingDown)?;
+        let start = |error| SpawnError::Start { path: path(), error };
+        let Spawned { process, pidfd, socket, stderr } = spawned.map_err(start)?;
+        let mut process = WorkerProcess {
+            pid: process.child.as_ref().map_or(0, Child::id),
+            process,
+            pidfd,
+            stderr,
+            connection: Connection::new(socket).map_err(start)?,
+        };
+        let greeting = process.greet(want_fingerprints);
+        let reason = match tokio::time::timeout(self.timeout, greeting).await {
+            Ok(Ok(hello)) if hello.magic != WorkerHello::MAGIC => "it is no worker".to_owned(),
+            Ok(Ok(hello))
+                if (hello.protocol, hello.package.as_str())
+                    != (PROTOCOL_VERSION, PACKAGE_VERSION) =>
+            {
+                return Err(SpawnError::Version {
+                    path: path(),
+                    worker: hello.package,
+                    worker_protocol: hello.protocol,
+                });
+            }
+            Ok(Ok(hello)) => {
+                tracing::debug!(worker_pid = process.pid, kind = kind.as_str(), "worker started");
+                return Ok((process, hello));
+            }
+            Ok(Err(FrameError::Closed)) => process.obituary().await,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", self.timeout.as_secs_f32()),
+        };
+        Err(SpawnError::Handshake { path: path(), reason })
+    }
+}
+
+/// A worker process. Dropping it kills it; the spawner's thread reaps it.
+#[derive(Debug)]
+pub(crate) struct WorkerProcess {
+    pid: u32,
+    process: OwnedProcess,
+    pidfd: OwnedFd,
+    stderr: OwnedFd,
+    pub(crate) connection: Connection,
+}
+
+impl WorkerProcess {
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    async fn greet(&mut self, want_fingerprints: bool) -> Result<WorkerHello, FrameError> {
+        let hello =
+            HostHello { magic: HostHello::MAGIC, protocol: PROTOCOL_VERSION, want_fingerprints };
+        self.connection.send(&hello, &[]).await?;
+        Ok(self.connection.receive().await?.0)
+    }
+
+    /// Ends the process and says how it ended, with the last of what it wrote to standard error.
+    pub(crate) async fn obituary(&mut self) -> String {
+        // A worker that closed its socket is about to exit: give it the time to do so by itself, so
+        // that its own status is seen.
+        const GRACE: Duration = Duration::from_millis(500);
+        if let Ok(pidfd) = self.pidfd.try_clone().and_then(watch)
+            && tokio::time::timeout(GRACE, pidfd.readable()).await.is_err()
+        {
+            if let Some(child) = &self.process.child {
+                kill(child);
+            }
+            let _ = pidfd.readable().await;
+        }
+        let status =
+            self.process.status().map_or_else(|| "unknown status".into(), |s| s.to_string());
+        match self.last_words() {
+            words if words.is_empty() => status,
+            words => format!("{status}: {words}"),
+        }
+    }
+
+    /// What the process wrote to standard error, as far as it fitted into the pipe.
+    fn last_words(&self) -> String {
+        /// Enough for a panic's message.
+        const LIMIT: usize = 2048;
+        debug_assert!(
+            rustix::fs::fcntl_getfl(&self.stderr).is_ok_and(|f| f.contains(OFlags::NONBLOCK))
+        );
+        let mut buffer = vec![0; LIMIT];
+        let len = rustix::io::read(&self.stderr, &mut buffer).unwrap_or(0);
+        String::from_utf8_lossy(&buffer[..len]).trim().to_owned()
+    }
+}
