@@ -1,0 +1,92 @@
+//! The Wasmtime backend: PVFs in WebAssembly, compiled ahead of time to native code.
+//!
+//! From code to verdict:
+//!
+//! * `prepare` turns code into an artifact. The code is read, and rewritten: each call counts its
+//!   logical stack, so that a stack overflow happens at the same call on every machine; the memory
+//!   becomes the module's own, without a maximum. Then Wasmtime compiles it.
+//! * `bulk` lets code with bulk memory operations pass that rewriting, when the executor parameters
+//!   allow them.
+//! * `load` maps an artifact and links its imports. It instantiates ahead, if that runs no code of
+//!   the guest, so that a job forked afterwards begins with the call.
+//! * `instance` is the state behind one instance, and what host functions see of it.
+//! * `call` makes the call, and says what an error means.
+//! * `engine` has Wasmtime's settings, and why they are so.
+//!
+//! # Which code is accepted
+//!
+//! WebAssembly's first version, with mutable globals imported and exported, and sign extension; bulk
+//! memory operations with the parameter `WasmExtBulkMemory`; nothing else. Much that makes a module
+//! useless as a PVF is no matter of its preparation, but of its execution: a missing entry point, a
+//! missing memory, an initial memory above the limit. Such code can be prepared and loaded, and each
+//! candidate that is given to it is invalid.
+//!
+//! Imports are functions of the module `env`. Those that
+//! [`for_each_host_function!`](pvf_host_functions::for_each_host_function!) lists do what they say;
+//! all others link, and trap when they are called. Any other import makes the artifact impossible to
+//! load.
+
+mod bulk;
+mod call;
+mod engine;
+mod instance;
+mod load;
+mod prepare;
+
+use pvf_host_core::{
+    backend::{
+        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Execute, LoadedArtifact,
+        Prepare, RuntimeConstructionError,
+    },
+    primitives::ExecutorParams,
+};
+
+/// The name of this backend.
+pub const ID: BackendId = BackendId::from_static("wasmtime");
+
+/// Both halves of the backend. It has no state: everything depends on the parameters.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wasmtime;
+
+inventory::submit! {
+    BackendDescriptor {
+        id: ID,
+        version: concat!(env!("CARGO_PKG_VERSION"), " (Wasmtime 48)"),
+        accepts: |prefix| prefix.starts_with(b"\0asm"),
+        fingerprint: engine::fingerprint,
+        prepare: &Wasmtime,
+        execute: &Wasmtime,
+    }
+}
+
+impl Prepare for Wasmtime {
+    fn prevalidate(&self, code: &[u8], params: &ExecutorParams) -> Result<(), BackendPrepareError> {
+        prepare::prevalidate(code, params)
+    }
+
+    fn prepare(
+        &self,
+        code: &[u8],
+        params: &ExecutorParams,
+    ) -> Result<Vec<u8>, BackendPrepareError> {
+        prepare::prepare(code, params)
+    }
+
+    fn check_runtime_construction(
+        &self,
+        artifact: &Artifact,
+        params: &ExecutorParams,
+    ) -> Result<(), RuntimeConstructionError> {
+        load::link(artifact, params).map(drop)
+    }
+}
+
+impl Execute for Wasmtime {
+    fn load(
+        &self,
+        artifact: &Artifact,
+        params: &ExecutorParams,
+    ) -> Result<Box<dyn LoadedArtifact>, RuntimeConstructionError> {
+        Ok(Box::new(load::load(artifact, params)?))
+    }
+}

@@ -1,0 +1,152 @@
+//! From an artifact to something that can be called.
+
+use crate::{
+    call::{Loaded, Next, classify},
+    engine,
+    instance::{Guest, State},
+    prepare::Start,
+};
+use pvf_host_core::{
+    backend::{Artifact, ExecuteError, GuestLog, RuntimeConstructionError},
+    primitives::ExecutorParams,
+};
+use pvf_host_functions::HostCallError;
+use std::collections::HashSet;
+use wasmtime::{
+    AsContextMut, Caller, Engine, ExternType, Instance, InstancePre, Linker, Module, Store,
+};
+
+/// The module from which guests import.
+const IMPORT_MODULE: &str = "env";
+
+/// Code in memory, with all its imports.
+pub(crate) struct Linked {
+    pre: InstancePre<State>,
+    start: Start,
+    page_limit: u32,
+}
+
+/// A fresh instance.
+pub(crate) struct Ready {
+    pub(crate) store: Store<State>,
+    pub(crate) instance: Instance,
+}
+
+impl Linked {
+    /// Makes an instance. Runs the guest's start function, if there is one.
+    pub(crate) fn instantiate(&self, log: Box<dyn GuestLog>) -> Result<Ready, ExecuteError> {
+        let engine = self.pre.module().engine();
+        let mut store = Store::new(engine, State::new(self.page_limit, log));
+        store.limiter(|state| &mut state.limiter);
+        match self.pre.instantiate(&mut store) {
+            Ok(instance) => Ok(Ready { store, instance }),
+            Err(error) => Err(classify(&error, store.data_mut())),
+        }
+    }
+}
+
+/// Maps the artifact, links it, and instantiates it if that runs no code of the guest.
+pub(crate) fn load(
+    artifact: &Artifact,
+    params: &ExecutorParams,
+) -> Result<Loaded, RuntimeConstructionError> {
+    let linked = link(artifact, params)?;
+    // What a thread needs to handle traps. A forked job has the thread that forks it.
+    Engine::tls_eager_initialize();
+    let next = match linked.start {
+        Start::Yes => Next::Instantiate,
+        Start::No => match linked.instantiate(Box::new(())) {
+            Ok(ready) => Next::Ready(ready),
+            Err(ExecuteError::RuntimeConstruction(error)) => return Err(error),
+            // The code's own doing, so every candidate's verdict.
+            Err(error) => Next::Fail(error),
+        },
+    };
+    Ok(Loaded::new(linked, next))
+}
+
+/// Maps the artifact and links it.
+pub(crate) fn link(
+    artifact: &Artifact,
+    params: &ExecutorParams,
+) -> Result<Linked, RuntimeConstructionError> {
+    let start = Start::of(artifact.bytes())
+        .ok_or_else(|| RuntimeConstructionError("not an artifact of this backend".into()))?;
+    let pre = instance_pre(artifact, params)
+        .map_err(|error| RuntimeConstructionError(format!("{error:#}")))?;
+    Ok(Linked { pre, start, page_limit: params.memory_pages_limit() })
+}
+
+fn instance_pre(
+    artifact: &Artifact,
+    params: &ExecutorParams,
+) -> wasmtime::Result<InstancePre<State>> {
+    let engine = engine::engine(params)?;
+    // A duplicate of the descriptor, since Wasmtime keeps what it is given for as long as the module
+    // lives, and maps the data of each instance from it. It maps the file from its beginning to its
+    // end, so the read position, which the two share, does not matter.
+    let file = artifact.file().try_clone()?;
+    // SAFETY: Wasmtime asks for the unchanged output of `precompile_module`, in a file that does not
+    // change while the module lives. The caller of `Execute::load` vouches for the bytes, which it
+    // has checked against the checksum made when this backend prepared them; the byte behind them is
+    // outside of what Wasmtime reads. An `Artifact`'s file is sealed: nobody can change it.
+    let module = unsafe { Module::deserialize_open_file(&engine, file)? };
+    let mut linker = Linker::new(&engine);
+    let mut names = HashSet::new();
+    for import in module.imports() {
+        let (module, name) = (import.module(), import.name());
+        if module != IMPORT_MODULE {
+            return Err(UnknownImport::Module(module.into(), name.into()).into());
+        }
+        let ExternType::Func(ty) = import.ty() else {
+            return Err(UnknownImport::Kind(module.into(), name.into()).into());
+        };
+        // A name may be imported twice.
+        if names.insert(name) && !link_host_function(&mut linker, name)? {
+            let name = name.to_owned();
+            linker.func_new(IMPORT_MODULE, &name.clone(), ty, move |_, _, _| {
+                Err(MissingFunction(name.clone()).into())
+            })?;
+        }
+    }
+    // Compares the types of what is linked to those under which it is imported.
+    linker.instantiate_pre(&module)
+}
+
+/// An import that no PVF can have.
+#[derive(Debug, thiserror::Error)]
+enum UnknownImport {
+    #[error("import of {0}.{1}: there are only imports from the module {IMPORT_MODULE}")]
+    Module(String, String),
+    #[error("import of {0}.{1}: it is no function")]
+    Kind(String, String),
+}
+
+/// The guest called a function that it imports and nobody offers.
+#[derive(Debug, thiserror::Error)]
+#[error("call to a missing function {IMPORT_MODULE}:{0}")]
+pub(crate) struct MissingFunction(String);
+
+macro_rules! link_host_functions {
+    ($($name:literal => $path:path, ($($arg:ident: $ty:ty),*) $(-> $result:ty)?;)*) => {
+        /// Links the host function of this name, if there is one.
+        fn link_host_function(linker: &mut Linker<State>, name: &str) -> wasmtime::Result<bool> {
+            match name {
+                $($name => {
+                    linker.func_wrap(
+                        IMPORT_MODULE,
+                        $name,
+                        |mut caller: Caller<'_, State>, $($arg: $ty),*| -> wasmtime::Result<_> {
+                            $path(&mut Guest(caller.as_context_mut()), $($arg),*)
+                                .map_err(|error| HostCallError { function: $name, error }.into())
+                        },
+                    )?;
+                    Ok(true)
+                })*
+                _ => Ok(false),
+            }
+        }
+    };
+}
+
+pvf_host_functions::for_each_host_function!(link_host_functions);

@@ -1,0 +1,203 @@
+//! From code to an artifact.
+//!
+//! The rewriting is done by the same two crates as in the reference implementation, `parity-wasm` and
+//! `wasm-instrument`, for it is consensus down to its oddities: which code can be read, what a call
+//! costs, and that instrumenting code with an imported global gives invalid code.
+//!
+//! # Format
+//!
+//! An artifact is Wasmtime's, followed by one byte: 1 if the module has a start function, which runs
+//! when it is instantiated, else 0. Wasmtime itself does not tell.
+
+use crate::{bulk, engine};
+use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};
+use std::borrow::Cow;
+use wasm_instrument::parity_wasm::elements::{
+    ExportEntry, External, Internal, MemorySection, MemoryType, Module, Section,
+    deserialize_buffer, serialize,
+};
+
+/// The artifact's last byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Start {
+    /// Instantiating runs no code of the guest.
+    No = 0,
+    /// Instantiating runs the guest's start function.
+    Yes = 1,
+}
+
+impl Start {
+    /// Reads an artifact's last byte.
+    pub(crate) fn of(artifact: &[u8]) -> Option<Self> {
+        match artifact.last()? {
+            0 => Some(Self::No),
+            1 => Some(Self::Yes),
+            _ => None,
+        }
+    }
+}
+
+/// Checks that the code can be read.
+pub(crate) fn prevalidate(code: &[u8], params: &ExecutorParams) -> Result<(), BackendPrepareError> {
+    read(code, params).map(drop)
+}
+
+/// Rewrites and compiles the code.
+pub(crate) fn prepare(
+    code: &[u8],
+    params: &ExecutorParams,
+) -> Result<Vec<u8>, BackendPrepareError> {
+    let (module, removed) = read(code, params)?;
+    let start = if module.start_section().is_some() { Start::Yes } else { Start::No };
+    let mut wasm = rewrite(module, params).map_err(BackendPrepareError::Compilation)?;
+    if let Some(removed) = removed {
+        wasm = removed.put_back(&wasm).map_err(BackendPrepareError::Compilation)?;
+    }
+    let mut artifact = engine::engine(params)
+        .and_then(|engine| engine.precompile_module(&wasm))
+        .map_err(|error| BackendPrepareError::Compilation(format!("{error:#}")))?;
+    artifact.push(start as u8);
+    Ok(artifact)
+}
+
+fn read(
+    code: &[u8],
+    params: &ExecutorParams,
+) -> Result<(Module, Option<bulk::Removed>), BackendPrepareError> {
+    let bulk = if params.wasm_ext_bulk_memory() {
+        bulk::take_out(code).map_err(BackendPrepareError::Prevalidation)?
+    } else {
+        None
+    };
+    let (code, removed) = match bulk {
+        Some((code, removed)) => (Cow::Owned(code), Some(removed)),
+        None => (Cow::Borrowed(code), None),
+    };
+    let module = deserialize_buffer::<Module>(&code)
+        .map_err(|error| BackendPrepareError::Prevalidation(error.to_string()))?;
+    Ok((module, removed))
+}
+
+fn rewrite(module: Module, params: &ExecutorParams) -> Result<Vec<u8>, String> {
+    let mut module = wasm_instrument::inject_stack_limiter(module, params.stack_logical_max())
+        .map_err(|error| format!("stack limiter: {error}"))?;
+    import_memory_as_export(&mut module)?;
+    if let Some(memories) = module.memory_section_mut() {
+        for memory in memories.entries_mut() {
+            // The limit is the executor parameters', whatever the code declares.
+            *memory = MemoryType::new(memory.limits().initial(), None);
+        }
+    }
+    // Names and debugging information would only make the artifact larger.
+    module.sections_mut().retain(|section| !matches!(section, Section::Custom(_)));
+    serialize(module).map_err(|error| error.to_string())
+}
+
+/// Turns an imported memory, the first if there are more, into one of the module's own, exported
+/// under the name by which it was imported.
+fn import_memory_as_export(module: &mut Module) -> Result<(), String> {
+    let Some(imports) = module.import_section_mut() else { return Ok(()) };
+    let imported =
+        imports.entries().iter().enumerate().find_map(|(index, entry)| match entry.external() {
+            External::Memory(memory) => Some((index, *memory)),
+            _ => None,
+        });
+    let Some((index, memory)) = imported else { return Ok(()) };
+    let name = imports.entries_mut().remove(index).field().to_owned();
+    module
+        .insert_section(Section::Memory(MemorySection::with_entries(vec![memory])))
+        .map_err(|error| format!("memory both imported and defined: {error}"))?;
+    if module.export_section().is_none() {
+        module
+            .insert_section(Section::Export(Default::default()))
+            .map_err(|error| error.to_string())?;
+    }
+    if let Some(exports) = module.export_section_mut() {
+        exports.entries_mut().push(ExportEntry::new(name, Internal::Memory(0)));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pvf_host_core::primitives::{ExecutorParam, compression};
+
+    const DATA_COUNT_SECTION: u8 = 12;
+    const CODE_SECTION: u8 = 10;
+
+    /// The sections' numbers and contents.
+    fn sections(code: &[u8]) -> Vec<(u8, &[u8])> {
+        let payloads = wasmtime::wasmparser::Parser::new(0).parse_all(code);
+        let sections = payloads.filter_map(|payload| payload.unwrap().as_section());
+        sections.map(|(id, range)| (id, &code[range])).collect()
+    }
+
+    /// The same code with the count of its data segments before its functions.
+    fn with_data_count(code: &[u8]) -> Vec<u8> {
+        let mut out = code[..8].to_vec();
+        let sections = sections(code);
+        let mut push = |id, content: &[u8]| {
+            out.push(id);
+            let mut len = content.len();
+            for _ in 0..4 {
+                out.push(len as u8 | 0x80);
+                len >>= 7;
+            }
+            out.push(len as u8);
+            out.extend_from_slice(content);
+        };
+        for (id, content) in &sections {
+            if *id == CODE_SECTION {
+                let data = sections.iter().find(|(id, _)| *id == 11).unwrap().1;
+                let digits = data.iter().position(|byte| byte & 0x80 == 0).unwrap() + 1;
+                push(DATA_COUNT_SECTION, &data[..digits]);
+            }
+            push(*id, content);
+        }
+        out
+    }
+
+    fn rewritten(code: &[u8], params: &ExecutorParams) -> Vec<u8> {
+        let (module, removed) = read(code, params).unwrap();
+        let wasm = rewrite(module, params).unwrap();
+        removed.map_or(wasm.clone(), |removed| removed.put_back(&wasm).unwrap())
+    }
+
+    /// Going around the rewriting changes nothing that it does.
+    fn check_detour(code: &[u8]) {
+        let direct = rewritten(code, &ExecutorParams::default());
+        let bulk = ExecutorParams::new(vec![ExecutorParam::WasmExtBulkMemory]);
+        assert_eq!(rewritten(code, &bulk), direct, "nothing to take out");
+        let detour = rewritten(&with_data_count(code), &bulk);
+        let mut detour = sections(&detour);
+        let count = detour.iter().position(|(id, _)| *id == DATA_COUNT_SECTION).unwrap();
+        detour.remove(count);
+        assert!(detour == sections(&direct));
+    }
+
+    #[test]
+    fn taking_out_and_putting_back_leaves_all_else_as_it_is() {
+        let code = wat::parse_str(
+            r#"(module (import "env" "f" (func $f (param i32))) (memory 1) (table 2 funcref)
+                 (global (export "g") (mut i32) (i32.const 5))
+                 (func $a (export "a") (param i32) (local i64) (call $f (local.get 0)))
+                 (func $b (call $a (i32.load8_u (i32.const 1))) (i32.store8 (i32.const 0) (i32.const 0)))
+                 (start $b) (elem (i32.const 0) $a $b) (data (i32.const 0) "data") (data (i32.const 9) "more"))"#,
+        );
+        check_detour(&code.unwrap());
+    }
+
+    #[test]
+    fn taking_out_and_putting_back_leaves_real_code_as_it_is() {
+        let Some(folder) = std::env::var_os("PVF_FIXTURES").map(std::path::PathBuf::from) else {
+            eprintln!("skipped: PVF_FIXTURES is not set");
+            return;
+        };
+        for name in ["adder.blob", "collectives-polkadot.blob"] {
+            let blob = std::fs::read(folder.join(name)).unwrap();
+            check_detour(&compression::decompress(&blob, 1 << 24).unwrap());
+        }
+    }
+}

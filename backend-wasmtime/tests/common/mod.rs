@@ -1,0 +1,103 @@
+//! Guests as text, and the way from there to an output.
+
+#![allow(dead_code, reason = "each test program uses a part")]
+
+use pvf_backend_wasmtime::Wasmtime;
+use pvf_host_core::{
+    backend::{
+        Artifact, BackendPrepareError, Execute, ExecuteError, GuestLog, LoadedArtifact, LogLevel,
+        Prepare,
+    },
+    primitives::{ExecutorParam, ExecutorParams},
+};
+use std::sync::{Arc, Mutex};
+
+/// More than the default parameters ask for.
+const STACK: usize = 258 << 20;
+
+/// Two pages of memory and a heap base, as most guests have them.
+pub(crate) const MEMORY: &str = r#"(memory (export "memory") 2)
+    (global (export "__heap_base") i32 (i32.const 1024))"#;
+
+/// A module around these fields.
+pub(crate) fn module(fields: &str) -> Vec<u8> {
+    wat::parse_str(format!("(module {fields})")).unwrap()
+}
+
+/// A guest with [`MEMORY`] and this body of its entry point, of type (i32, i32) -> i64.
+pub(crate) fn guest(body: &str) -> Vec<u8> {
+    module(&format!("{MEMORY} {}", entry_point(body)))
+}
+
+/// An entry point with this body.
+pub(crate) fn entry_point(body: &str) -> String {
+    format!(r#"(func (export "validate_block") (param i32 i32) (result i64) {body})"#)
+}
+
+/// An entry point that returns the value of an expression of type i64.
+pub(crate) fn returns(expression: &str) -> String {
+    entry_point(&format!("(i64.store (i32.const 512) {expression}) (i64.const 0x8_0000_0200)"))
+}
+
+pub(crate) fn params(list: impl Into<Vec<ExecutorParam>>) -> ExecutorParams {
+    ExecutorParams::new(list.into())
+}
+
+pub(crate) fn prepare(
+    code: &[u8],
+    params: &ExecutorParams,
+) -> Result<Artifact, BackendPrepareError> {
+    Wasmtime.prevalidate(code, params)?;
+    Ok(Artifact::from_bytes(&Wasmtime.prepare(code, params)?).unwrap())
+}
+
+/// Prepares, loads and calls.
+pub(crate) fn run_with(
+    code: &[u8],
+    params: &ExecutorParams,
+    input: &[u8],
+    log: impl GuestLog + 'static,
+) -> Result<Vec<u8>, ExecuteError> {
+    let artifact = prepare(code, params).expect("code can be prepared");
+    on_big_stack(|| {
+        let mut loaded = Wasmtime.load(&artifact, params)?;
+        loaded.call("validate_block", input, Box::new(log))
+    })
+}
+
+/// Prepares, loads and calls, with default parameters.
+pub(crate) fn run(code: &[u8]) -> Result<Vec<u8>, ExecuteError> {
+    run_with(code, &ExecutorParams::default(), b"input", ())
+}
+
+/// What a guest made with [`returns`] returns.
+pub(crate) fn value(result: Result<Vec<u8>, ExecuteError>) -> u64 {
+    u64::from_le_bytes(result.unwrap().try_into().unwrap())
+}
+
+pub(crate) fn on_big_stack<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, run);
+        thread.unwrap().join().unwrap()
+    })
+}
+
+/// Prepares with default parameters and checks what [`Prepare::check_runtime_construction`] says.
+pub(crate) fn can_be_loaded(code: &[u8]) -> bool {
+    let params = ExecutorParams::default();
+    let artifact = prepare(code, &params).expect("code can be prepared");
+    let checked = Wasmtime.check_runtime_construction(&artifact, &params).is_ok();
+    let loaded: Result<Box<dyn LoadedArtifact>, _> = Wasmtime.load(&artifact, &params);
+    assert_eq!(checked, loaded.is_ok());
+    checked
+}
+
+/// Keeps what is logged.
+#[derive(Clone, Default)]
+pub(crate) struct Lines(pub(crate) Arc<Mutex<Vec<(LogLevel, String, String)>>>);
+
+impl GuestLog for Lines {
+    fn log(&mut self, level: LogLevel, target: &str, message: &str) {
+        self.0.lock().unwrap().push((level, target.to_owned(), message.to_owned()));
+    }
+}

@@ -1,0 +1,235 @@
+//! The host-side allocator: memory for the guest, managed by the host.
+//!
+//! This is the freeing-bump allocator of the Polkadot Protocol Specification. All that a guest can
+//! see of it is consensus: which pointers it returns, what it writes into the guest's memory, when it
+//! fails, and how the memory grows.
+//!
+//! A block has a size of 8 bytes, or 16, or 32, up to 32 MiB: its *order* is 0 to 22. The eight bytes
+//! before it are its header, one number in little endian:
+//!
+//! ```text
+//!  63          33  32  31                                0
+//! +--------------+----+----------------------------------+
+//! |              |  1 | order                            |   in use
+//! +--------------+----+----------------------------------+
+//! |              |  0 | next free header, or 0xffff_ffff |   free
+//! +--------------+----+----------------------------------+
+//! ```
+//!
+//! A free block waits in its order's list, a stack. A request takes the list's top, else the *bump*
+//! pointer's next bytes. Blocks are never split nor joined, and nothing returns to the bump pointer.
+//!
+//! The headers lie in the guest's memory, so the guest can write anything into them. They are
+//! believed as far as the rules below go, since a guest may rely on what happens then. Any error
+//! poisons the allocator; the guest traps anyway.
+//!
+//! Arithmetic that leaves 32 bits wraps where it is visible to the guest, as it does in the
+//! reference implementation as it is deployed: a heap that fills all of 4 GiB begins again at 0.
+
+use crate::{GuestMemory, PAGE_SIZE};
+
+/// The largest request that can be served, in bytes.
+pub const MAX_ALLOCATION: u32 = 32 << 20;
+
+const ORDERS: usize = 23;
+const MIN_BLOCK: u32 = 8;
+const HEADER: u32 = 8;
+const IN_USE: u64 = 1 << 32;
+/// Ends a list of free blocks.
+const NIL: u32 = u32::MAX;
+
+/// The state of one guest's heap: the freeing-bump allocator of the Polkadot Protocol Specification.
+#[derive(Debug)]
+pub struct Allocator {
+    /// Where the next block begins that comes from no list.
+    bump: u32,
+    /// The header of each order's first free block.
+    free: [u32; ORDERS],
+    /// The bytes in blocks in use, with their headers. Freeing more than was allocated is an error,
+    /// which a guest can provoke by writing headers.
+    in_use: u32,
+    /// The memory's size when last seen.
+    memory_size: u64,
+    poisoned: bool,
+}
+
+/// Why the allocator refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AllocatorError {
+    /// The request is larger than [`MAX_ALLOCATION`].
+    #[error("allocation is too large")]
+    TooLarge,
+    /// The memory is used up, and can't grow to serve the request.
+    #[error("allocator ran out of space")]
+    OutOfSpace,
+    /// The memory is smaller than it was.
+    #[error("memory has shrunk")]
+    MemoryShrunk,
+    /// The header at the top of a list lies outside of the memory.
+    #[error("free list leads out of the memory")]
+    FreeListOutOfBounds,
+    /// A list contains a block in use.
+    #[error("free list contains a block in use")]
+    FreeListInUse,
+    /// A block in use has an order that does not exist.
+    #[error("block has an invalid order")]
+    InvalidOrder,
+    /// What should be freed is not in use.
+    #[error("freed block is not in use")]
+    NotInUse,
+    /// What should be freed lies outside of the memory, header included.
+    #[error("freed block is out of bounds")]
+    FreedOutOfBounds,
+    /// More is freed than was allocated.
+    #[error("more freed than allocated")]
+    Underflow,
+    /// There was an error before.
+    #[error("allocator has failed before")]
+    Poisoned,
+}
+
+impl Allocator {
+    /// An empty heap that begins at `heap_base`, aligned up to 8.
+    pub fn new(heap_base: u32) -> Self {
+        let bump = heap_base.checked_next_multiple_of(HEADER).unwrap_or(0);
+        Self { bump, free: [NIL; ORDERS], in_use: 0, memory_size: 0, poisoned: false }
+    }
+
+    /// Allocates `size` bytes, or 8 when it is less, and returns the pointer to them.
+    ///
+    /// # Errors
+    ///
+    /// See [`AllocatorError`]. All later calls fail.
+    #[inline]
+    pub fn allocate<M>(&mut self, memory: &mut M, size: u32) -> Result<u32, AllocatorError>
+    where
+        M: GuestMemory + ?Sized,
+    {
+        let result = self.try_allocate(memory, size);
+        self.poisoned |= result.is_err();
+        result
+    }
+
+    /// Frees what [`allocate`](Self::allocate) returned.
+    ///
+    /// # Errors
+    ///
+    /// See [`AllocatorError`]. All later calls fail.
+    #[inline]
+    pub fn deallocate<M>(&mut self, memory: &mut M, ptr: u32) -> Result<(), AllocatorError>
+    where
+        M: GuestMemory + ?Sized,
+    {
+        let result = self.try_deallocate(memory, ptr);
+        self.poisoned |= result.is_err();
+        result
+    }
+
+    #[inline]
+    fn try_allocate<M>(&mut self, memory: &mut M, size: u32) -> Result<u32, AllocatorError>
+    where
+        M: GuestMemory + ?Sized,
+    {
+        self.check(memory)?;
+        if size > MAX_ALLOCATION {
+            return Err(AllocatorError::TooLarge);
+        }
+        let block = size.max(MIN_BLOCK).next_power_of_two();
+        let order = block.trailing_zeros() - MIN_BLOCK.trailing_zeros();
+        let total = block + HEADER;
+        let top = self.free[order as usize];
+        let header = if top == NIL {
+            self.bump(memory, total)?
+        } else {
+            if u64::from(top) + u64::from(total) > self.memory_size {
+                return Err(AllocatorError::FreeListOutOfBounds);
+            }
+            let raw = memory.read_u64(top).map_err(|_| AllocatorError::FreeListOutOfBounds)?;
+            if raw & IN_USE != 0 {
+                return Err(AllocatorError::FreeListInUse);
+            }
+            self.free[order as usize] = raw as u32;
+            top
+        };
+        memory
+            .write_u64(header, IN_USE | u64::from(order))
+            .map_err(|_| AllocatorError::OutOfSpace)?;
+        self.in_use = self.in_use.wrapping_add(total);
+        Ok(header.wrapping_add(HEADER))
+    }
+
+    #[inline]
+    fn try_deallocate<M>(&mut self, memory: &mut M, ptr: u32) -> Result<(), AllocatorError>
+    where
+        M: GuestMemory + ?Sized,
+    {
+        self.check(memory)?;
+        let header = ptr.checked_sub(HEADER).ok_or(AllocatorError::FreedOutOfBounds)?;
+        let raw = memory.read_u64(header).map_err(|_| AllocatorError::FreedOutOfBounds)?;
+        if raw & IN_USE == 0 {
+            return Err(AllocatorError::NotInUse);
+        }
+        let order = raw as u32;
+        let top = self.free.get_mut(order as usize).ok_or(AllocatorError::InvalidOrder)?;
+        let next = std::mem::replace(top, header);
+        memory.write_u64(header, u64::from(next)).map_err(|_| AllocatorError::FreedOutOfBounds)?;
+        let total = (MIN_BLOCK << order) + HEADER;
+        self.in_use = self.in_use.checked_sub(total).ok_or(AllocatorError::Underflow)?;
+        Ok(())
+    }
+
+    /// What comes before everything else.
+    #[inline]
+    fn check<M>(&mut self, memory: &M) -> Result<(), AllocatorError>
+    where
+        M: GuestMemory + ?Sized,
+    {
+        if self.poisoned {
+            return Err(AllocatorError::Poisoned);
+        }
+        let size = memory.size();
+        if size < self.memory_size {
+            return Err(AllocatorError::MemoryShrunk);
+        }
+        self.memory_size = size;
+        Ok(())
+    }
+
+    /// Takes `total` bytes that were never used before.
+    #[inline]
+    fn bump<M>(&mut self, memory: &mut M, total: u32) -> Result<u32, AllocatorError>
+    where
+        M: GuestMemory + ?Sized,
+    {
+        let end = u64::from(self.bump) + u64::from(total);
+        if end > self.memory_size {
+            grow(memory, end)?;
+        }
+        let header = self.bump;
+        self.bump = header.wrapping_add(total);
+        Ok(header)
+    }
+}
+
+/// Grows the memory to at least `end` bytes: to twice its size if the limit allows, else up to the
+/// limit.
+#[cold]
+fn grow<M>(memory: &mut M, end: u64) -> Result<(), AllocatorError>
+where
+    M: GuestMemory + ?Sized,
+{
+    let current = memory.pages();
+    let limit = memory.page_limit();
+    // At most 65,536 and some: the end is below 4 GiB and 33 MiB.
+    let required = end.div_ceil(PAGE_SIZE) as u32;
+    if current >= limit || required > limit {
+        return Err(AllocatorError::OutOfSpace);
+    }
+    // A limit above 4 GiB leads to a size that no memory can have, and so to an error, even when
+    // less would do. That, too, is what the reference implementation does.
+    let target = current.saturating_mul(2).min(limit).max(required);
+    memory.grow(target - current).map_err(|_| AllocatorError::OutOfSpace)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,240 @@
+use super::*;
+use crate::{GrowError, MemoryError, testing::TestGuest};
+use std::{borrow::Cow, collections::BTreeMap};
+
+const PAGE: u32 = PAGE_SIZE as u32;
+
+fn header(guest: &TestGuest, ptr: u32) -> u64 {
+    guest.read_u64(ptr - HEADER).unwrap()
+}
+
+#[test]
+fn blocks_follow_each_other_with_their_headers() {
+    let mut guest = TestGuest::new(1, 1);
+    let mut heap = Allocator::new(1024);
+    let pointers: Vec<_> = [1, 8, 9, 0].map(|size| heap.allocate(&mut guest, size).unwrap()).into();
+    assert_eq!(pointers, [1032, 1048, 1064, 1088]);
+    let headers: Vec<_> = pointers.iter().map(|ptr| header(&guest, *ptr)).collect();
+    assert_eq!(headers, [IN_USE, IN_USE, IN_USE | 1, IN_USE]);
+}
+
+#[test]
+fn the_heap_base_is_aligned_up() {
+    for (base, first) in [(0, 8), (1, 16), (7, 16), (8, 16), (1027, 1040)] {
+        let mut guest = TestGuest::new(1, 1);
+        assert_eq!(Allocator::new(base).allocate(&mut guest, 1), Ok(first), "base {base}");
+    }
+}
+
+#[test]
+fn a_heap_base_that_can_not_be_aligned_begins_at_zero() {
+    let mut guest = TestGuest::new(1, 1);
+    assert_eq!(Allocator::new(u32::MAX).allocate(&mut guest, 1), Ok(8));
+    assert_eq!(Allocator::new(u32::MAX - 6).allocate(&mut guest, 1), Ok(8));
+}
+
+#[test]
+fn a_heap_base_beyond_the_limit_has_no_space() {
+    let mut guest = TestGuest::new(1, 2080);
+    let mut heap = Allocator::new(u32::MAX - 15);
+    assert_eq!(heap.allocate(&mut guest, 8), Err(AllocatorError::OutOfSpace));
+    assert_eq!(guest.pages(), 1);
+}
+
+#[test]
+fn freed_blocks_are_used_again_last_first() {
+    let mut guest = TestGuest::new(1, 1);
+    let mut heap = Allocator::new(0);
+    let [a, b, c] = [8, 8, 8].map(|size| heap.allocate(&mut guest, size).unwrap());
+    for ptr in [a, c, b] {
+        heap.deallocate(&mut guest, ptr).unwrap();
+    }
+    assert_eq!(header(&guest, a), u64::from(NIL));
+    assert_eq!(header(&guest, c), u64::from(a - HEADER));
+    assert_eq!(header(&guest, b), u64::from(c - HEADER));
+    // Another order has a list of its own.
+    assert_eq!(heap.allocate(&mut guest, 16), Ok(c + 16));
+    assert_eq!([8, 8, 8].map(|size| heap.allocate(&mut guest, size).unwrap()), [b, c, a]);
+    assert_eq!(header(&guest, b), IN_USE);
+}
+
+#[test]
+fn the_largest_block_is_32_mib() {
+    let mut guest = TestGuest::new(1, 2080);
+    let mut heap = Allocator::new(0);
+    assert_eq!(heap.allocate(&mut guest, MAX_ALLOCATION), Ok(8));
+    assert_eq!(header(&guest, 8), IN_USE | 22);
+    assert_eq!(guest.pages(), 513);
+    assert_eq!(heap.allocate(&mut guest, MAX_ALLOCATION + 1), Err(AllocatorError::TooLarge));
+    assert_eq!(heap.allocate(&mut guest, 1), Err(AllocatorError::Poisoned));
+    assert_eq!(heap.deallocate(&mut guest, 8), Err(AllocatorError::Poisoned));
+}
+
+#[test]
+fn memory_is_used_to_its_last_byte() {
+    let mut guest = TestGuest::new(1, 1);
+    let mut heap = Allocator::new(PAGE - 16);
+    assert_eq!(heap.allocate(&mut guest, 8), Ok(PAGE - 8));
+    assert_eq!(heap.allocate(&mut guest, 8), Err(AllocatorError::OutOfSpace));
+}
+
+#[test]
+fn memory_doubles_when_that_is_enough() {
+    let mut guest = TestGuest::new(2, 2080);
+    let mut heap = Allocator::new(2 * PAGE);
+    heap.allocate(&mut guest, 8).unwrap();
+    assert_eq!(guest.pages(), 4);
+}
+
+#[test]
+fn memory_grows_to_what_is_needed_when_doubling_is_not_enough() {
+    let mut guest = TestGuest::new(1, 2080);
+    let mut heap = Allocator::new(0);
+    heap.allocate(&mut guest, 2 * PAGE).unwrap();
+    assert_eq!(guest.pages(), 3);
+}
+
+#[test]
+fn memory_grows_at_most_to_the_limit() {
+    let mut guest = TestGuest::new(2, 3);
+    let mut heap = Allocator::new(2 * PAGE);
+    heap.allocate(&mut guest, 8).unwrap();
+    assert_eq!(guest.pages(), 3);
+    assert_eq!(heap.allocate(&mut guest, PAGE), Err(AllocatorError::OutOfSpace));
+    assert_eq!(guest.pages(), 3);
+}
+
+#[test]
+fn memory_that_the_guest_grew_is_used() {
+    let mut guest = TestGuest::new(1, 4);
+    let mut heap = Allocator::new(PAGE - 8);
+    guest.grow(2).unwrap();
+    heap.allocate(&mut guest, 8).unwrap();
+    assert_eq!(guest.pages(), 3);
+}
+
+#[test]
+fn memory_that_shrinks_is_an_error() {
+    let mut guest = TestGuest::new(2, 2);
+    let mut heap = Allocator::new(0);
+    heap.allocate(&mut guest, 8).unwrap();
+    guest.memory.truncate(PAGE as usize);
+    assert_eq!(heap.allocate(&mut guest, 8), Err(AllocatorError::MemoryShrunk));
+}
+
+#[test]
+fn what_was_not_allocated_can_not_be_freed() {
+    let free = |ptr| {
+        let mut guest = TestGuest::new(1, 1);
+        let mut heap = Allocator::new(0);
+        heap.allocate(&mut guest, 64).unwrap();
+        heap.deallocate(&mut guest, ptr)
+    };
+    assert_eq!(free(8), Ok(()));
+    assert_eq!(free(16), Err(AllocatorError::NotInUse));
+    for outside in [0, 7, PAGE + 1, u32::MAX] {
+        assert_eq!(free(outside), Err(AllocatorError::FreedOutOfBounds), "{outside}");
+    }
+}
+
+#[test]
+fn freeing_twice_is_an_error() {
+    let mut guest = TestGuest::new(1, 1);
+    let mut heap = Allocator::new(0);
+    let ptr = heap.allocate(&mut guest, 64).unwrap();
+    heap.deallocate(&mut guest, ptr).unwrap();
+    assert_eq!(heap.deallocate(&mut guest, ptr), Err(AllocatorError::NotInUse));
+}
+
+#[test]
+fn headers_that_the_guest_wrote_are_believed_within_the_rules() {
+    // Each writes over the header of a block in use at 8 and frees it.
+    let free = |raw: u64| {
+        let mut guest = TestGuest::new(1, 1);
+        let mut heap = Allocator::new(0);
+        heap.allocate(&mut guest, 8).unwrap();
+        heap.allocate(&mut guest, 1024).unwrap();
+        guest.write_u64(0, raw).unwrap();
+        heap.deallocate(&mut guest, 8)
+    };
+    assert_eq!(free(IN_USE | 23), Err(AllocatorError::InvalidOrder));
+    assert_eq!(free(IN_USE | 22), Err(AllocatorError::Underflow));
+    assert_eq!(free(IN_USE | 7), Ok(()), "within what was allocated altogether");
+    assert_eq!(free(0xffff_ffff_0000_0000), Ok(()), "only bit 32 says that it is in use");
+    assert_eq!(free(0xffff_fffe_0000_0000), Err(AllocatorError::NotInUse));
+}
+
+#[test]
+fn free_lists_that_the_guest_wrote_are_believed_within_the_rules() {
+    // Each writes over the header of a free block and allocates twice.
+    let allocate = |raw: u64| {
+        let mut guest = TestGuest::new(1, 1);
+        let mut heap = Allocator::new(0);
+        let ptr = heap.allocate(&mut guest, 8).unwrap();
+        heap.deallocate(&mut guest, ptr).unwrap();
+        guest.write_u64(0, raw).unwrap();
+        heap.allocate(&mut guest, 8)?;
+        heap.allocate(&mut guest, 8)
+    };
+    assert_eq!(allocate(u64::from(NIL)), Ok(24));
+    assert_eq!(allocate(4097), Ok(4105), "needs no alignment");
+    assert_eq!(allocate(u64::from(PAGE) - 16), Ok(PAGE - 8));
+    assert_eq!(allocate(u64::from(PAGE) - 15), Err(AllocatorError::FreeListOutOfBounds));
+    assert_eq!(allocate(u64::from(NIL) - 1), Err(AllocatorError::FreeListOutOfBounds));
+    assert_eq!(allocate(0), Err(AllocatorError::FreeListInUse), "a list that bites its tail");
+    assert_eq!(allocate(IN_USE), Err(AllocatorError::FreeListInUse));
+}
+
+/// 4 GiB of memory of which only what is written exists.
+struct Sparse {
+    pages: u32,
+    page_limit: u32,
+    words: BTreeMap<u32, u64>,
+}
+
+impl GuestMemory for Sparse {
+    fn size(&self) -> u64 {
+        u64::from(self.pages) * PAGE_SIZE
+    }
+
+    fn page_limit(&self) -> u32 {
+        self.page_limit
+    }
+
+    fn grow(&mut self, pages: u32) -> Result<(), GrowError> {
+        self.pages = self.pages.checked_add(pages).filter(|p| *p <= 65_536).ok_or(GrowError)?;
+        Ok(())
+    }
+
+    fn bytes(&self, ptr: u32, len: u32) -> Result<Cow<'_, [u8]>, MemoryError> {
+        assert_eq!(len, 8);
+        let word = self.words.get(&ptr).copied().unwrap_or(0);
+        Ok(word.to_le_bytes().to_vec().into())
+    }
+
+    fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), MemoryError> {
+        self.words.insert(ptr, u64::from_le_bytes(bytes.try_into().unwrap()));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_heap_that_fills_all_of_4_gib_begins_again_at_zero() {
+    let mut memory = Sparse { pages: 1, page_limit: 65_536, words: BTreeMap::new() };
+    let mut heap = Allocator::new(0u32.wrapping_sub(32));
+    assert_eq!(heap.allocate(&mut memory, 8), Ok(0u32.wrapping_sub(24)));
+    assert_eq!(memory.pages, 65_536);
+    assert_eq!(heap.allocate(&mut memory, 8), Ok(0u32.wrapping_sub(8)));
+    assert_eq!(heap.allocate(&mut memory, 8), Ok(8));
+}
+
+#[test]
+fn a_limit_above_4_gib_makes_growth_fail_where_doubling_passes_it() {
+    let mut memory = Sparse { pages: 40_000, page_limit: 65_568, words: BTreeMap::new() };
+    let mut heap = Allocator::new(40_000 * PAGE);
+    assert_eq!(heap.allocate(&mut memory, 8), Err(AllocatorError::OutOfSpace));
+    let mut memory = Sparse { pages: 32_768, page_limit: 65_568, words: BTreeMap::new() };
+    let mut heap = Allocator::new(32_768 * PAGE);
+    assert!(heap.allocate(&mut memory, 8).is_ok());
+    assert_eq!(memory.pages, 65_536);
+}

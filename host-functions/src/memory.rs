@@ -1,0 +1,82 @@
+//! The guest's memory, as host functions see it.
+
+use std::borrow::Cow;
+
+/// The bytes of one page of linear memory.
+pub const PAGE_SIZE: u64 = 65_536;
+
+/// A guest's linear memory.
+///
+/// Addresses are the guest's own. A range is inside when it *ends* at or before the memory's end,
+/// so the empty range at the very end is inside.
+pub trait GuestMemory {
+    /// How many bytes there are; zero while there is no memory.
+    fn size(&self) -> u64;
+
+    /// How many pages this memory may grow to.
+    fn page_limit(&self) -> u32;
+
+    /// Adds `pages` pages of zeroes at the end.
+    ///
+    /// # Errors
+    ///
+    /// When the limit or the engine forbids it; the memory is as it was before.
+    fn grow(&mut self, pages: u32) -> Result<(), GrowError>;
+
+    /// The `len` bytes at `ptr`: borrowed where the engine can, else copied.
+    ///
+    /// Nothing is allocated for a range that is not inside.
+    ///
+    /// # Errors
+    ///
+    /// When the range is not inside the memory.
+    fn bytes(&self, ptr: u32, len: u32) -> Result<Cow<'_, [u8]>, MemoryError>;
+
+    /// Puts `bytes` at `ptr`.
+    ///
+    /// # Errors
+    ///
+    /// When they don't fit inside the memory; nothing was written.
+    fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), MemoryError>;
+
+    /// How many pages there are.
+    fn pages(&self) -> u32 {
+        (self.size() / PAGE_SIZE) as u32
+    }
+
+    /// The eight bytes at `ptr`, little endian.
+    ///
+    /// # Errors
+    ///
+    /// When they are not inside the memory.
+    fn read_u64(&self, ptr: u32) -> Result<u64, MemoryError> {
+        let bytes = self.bytes(ptr, 8)?;
+        let bytes = (*bytes).try_into().map_err(|_| MemoryError::OutOfBounds)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    /// Puts `value` at `ptr`, little endian.
+    ///
+    /// # Errors
+    ///
+    /// When it doesn't fit inside the memory.
+    fn write_u64(&mut self, ptr: u32, value: u64) -> Result<(), MemoryError> {
+        self.write(ptr, &value.to_le_bytes())
+    }
+}
+
+/// Why memory could not be read or written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MemoryError {
+    /// The range is not inside the guest's memory.
+    #[error("memory access out of bounds")]
+    OutOfBounds,
+    /// The guest runs its start function, when it has no memory to speak of yet.
+    #[error("no memory before the start function has returned")]
+    NotReady,
+}
+
+/// The memory can't grow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("memory can't grow")]
+pub struct GrowError;

@@ -1,0 +1,61 @@
+//! A guest that is a vector.
+
+use crate::{Allocator, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
+use pvf_host_core::backend::LogLevel;
+use std::borrow::Cow;
+
+pub(crate) struct TestGuest {
+    pub(crate) memory: Vec<u8>,
+    pub(crate) lines: Vec<(LogLevel, String, String)>,
+    page_limit: u32,
+    allocator: Option<Box<Allocator>>,
+}
+
+impl TestGuest {
+    pub(crate) fn new(pages: u32, page_limit: u32) -> Self {
+        let memory = vec![0; pages as usize * PAGE_SIZE as usize];
+        Self { memory, lines: Vec::new(), page_limit, allocator: None }
+    }
+}
+
+impl GuestMemory for TestGuest {
+    fn size(&self) -> u64 {
+        self.memory.len() as u64
+    }
+
+    fn page_limit(&self) -> u32 {
+        self.page_limit
+    }
+
+    fn grow(&mut self, pages: u32) -> Result<(), GrowError> {
+        let pages = self.pages() + pages;
+        if pages > self.page_limit || pages > 65_536 {
+            return Err(GrowError);
+        }
+        self.memory.resize(pages as usize * PAGE_SIZE as usize, 0);
+        Ok(())
+    }
+
+    fn bytes(&self, ptr: u32, len: u32) -> Result<Cow<'_, [u8]>, MemoryError> {
+        let range = ptr as usize..ptr as usize + len as usize;
+        self.memory.get(range).map(Cow::Borrowed).ok_or(MemoryError::OutOfBounds)
+    }
+
+    fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), MemoryError> {
+        let range = ptr as usize..ptr as usize + bytes.len();
+        self.memory.get_mut(range).ok_or(MemoryError::OutOfBounds)?.copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+impl GuestContext for TestGuest {
+    fn allocator(&mut self) -> &mut Option<Box<Allocator>> {
+        &mut self.allocator
+    }
+
+    fn log(&mut self, level: LogLevel, target: &str, message: &str) {
+        self.lines.push((level, target.to_owned(), message.to_owned()));
+    }
+
+    fn set_panic_message(&mut self, _: String) {}
+}
