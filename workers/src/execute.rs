@@ -1,0 +1,293 @@
+//! The execute worker: holds one artifact, and forks a job for each candidate.
+//!
+//! The next job is forked ahead, while the worker has nothing to do, so that a request finds it
+//! waiting for its input.
+
+use crate::{
+    channel::{Channel, HostGone},
+    job::{Ending, Job, JobLog, JobSocket, Outcome, Watch},
+    prepare::panic_message,
+};
+use memmap2::Mmap;
+use parity_scale_codec::{Compact, CompactLen, Decode, Encode};
+use pvf_host_core::{
+    backend::{self, Artifact, ExecuteError, LoadedArtifact},
+    primitives::{
+        ExecutorParams, ValidationResult,
+        compression::{self, DecompressError},
+    },
+    worker::protocol::{
+        ByteRange, ExecuteMessage, ExecuteRequest, ExecuteResponse, JobOutcome, JobUsage,
+        LoadRequest, LoadResponse, MAX_RESULT,
+    },
+};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
+use std::{
+    borrow::Cow,
+    convert::Infallible,
+    fs::File,
+    io,
+    ops::Range,
+    os::fd::{AsFd, OwnedFd},
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+};
+
+/// The guest's entry point, as Polkadot defines it.
+pub(crate) const ENTRY_POINT: &str = "validate_block";
+
+/// Native stack for what is not the guest: host functions, the backend and this crate.
+const HOST_STACK: usize = 4 << 20;
+
+/// Works for the host until it is gone.
+pub(crate) fn serve(mut host: Channel) -> Result<(), HostGone> {
+    let (request, descriptors) = host.receive::<LoadRequest>()?;
+    let Ok([artifact, input]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+        return Err(HostGone::Broken("a request to load without its files".into()));
+    };
+    on_guest_stack(&request.params.clone(), move || match load(&request, artifact, input) {
+        Ok((artifact, input)) => {
+            host.send(&LoadResponse::Ready, &[])?;
+            Worker { host, artifact, input }.serve()
+        }
+        Err(response) => host.send(&response, &[]),
+    })
+    .unwrap_or_else(|error| Err(HostGone::Broken(format!("can't start a thread: {error}"))))
+}
+
+/// Runs `work` in a thread with the native stack that the parameters ask for, while this one waits.
+pub(crate) fn on_guest_stack<T: Send + 'static>(
+    params: &ExecutorParams,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let size = params.stack_native_max() as usize + HOST_STACK;
+    let thread = thread::Builder::new().name("guest".into()).stack_size(size).spawn(work)?;
+    thread.join().or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+fn load(
+    request: &LoadRequest,
+    artifact: OwnedFd,
+    input: OwnedFd,
+) -> Result<(Box<dyn LoadedArtifact>, Mmap), LoadResponse> {
+    let io = |error: io::Error| LoadResponse::Io(error.to_string());
+    let descriptor =
+        backend::find(&request.backend).map_err(|error| LoadResponse::Io(error.to_string()))?;
+    let artifact = Artifact::from_sealed(artifact).map_err(io)?;
+    // These are the very bytes that the backend will use: nobody can change them any more.
+    if request.key.checksum(artifact.bytes()) != request.checksum {
+        return Err(LoadResponse::Corrupted);
+    }
+    // SAFETY: the file is the host's, which has sealed its size, and writes to it only while no job
+    // of this worker reads: between a response and the next request.
+    let input = unsafe { Mmap::map(&File::from(input)) }.map_err(io)?;
+    let loaded = descriptor
+        .execute
+        .load(&artifact, &request.params)
+        .map_err(LoadResponse::RuntimeConstruction)?;
+    Ok((loaded, input))
+}
+
+/// What a job waits for.
+#[derive(Debug, Encode, Decode)]
+struct Start {
+    input_len: u64,
+    compressed_block: Option<ByteRange>,
+    pov_limit: u64,
+}
+
+/// What a job answers. It can't claim what only its worker can know.
+#[derive(Debug, Encode, Decode)]
+enum Answer {
+    Result(Vec<u8>),
+    MalformedResult(String),
+    Failed(ExecuteError),
+    PovDecompressionFailure(DecompressError),
+    Panicked(String),
+}
+
+struct Worker {
+    host: Channel,
+    artifact: Box<dyn LoadedArtifact>,
+    input: Mmap,
+}
+
+impl Worker {
+    fn serve(mut self) -> Result<(), HostGone> {
+        // A job that could not be forked ahead is forked again when it is needed.
+        let mut spare = self.fork().ok();
+        loop {
+            let request = self.wait_for_request(&mut spare)?;
+            let job = spare.take().map_or_else(|| self.fork(), Ok);
+            let response = match job {
+                Ok(job) => self.execute(job, &request)?,
+                Err(error) => ExecuteResponse {
+                    outcome: JobOutcome::Io(format!("can't fork a job: {error}")),
+                    usage: JobUsage::default(),
+                    log: vec![],
+                    log_lines_dropped: 0,
+                },
+            };
+            self.host.send(&response, &[])?;
+            spare = self.fork().ok();
+        }
+    }
+
+    /// Waits for the host, and meanwhile looks after the spare job.
+    fn wait_for_request(&mut self, spare: &mut Option<Job>) -> Result<ExecuteRequest, HostGone> {
+        loop {
+            match self.host.try_receive()? {
+                Some((ExecuteMessage::Execute(request), _)) => return Ok(request),
+                // It crossed the response on its way.
+                Some((ExecuteMessage::Cancel, _)) => continue,
+                None => {}
+            }
+            let host = PollFd::from_borrowed_fd(self.host.as_fd(), PollFlags::IN);
+            let is_dead = match spare {
+                Some(job) => {
+                    let mut watched = [host, PollFd::from_borrowed_fd(job.pidfd(), PollFlags::IN)];
+                    poll(&mut watched, None).map(|_| !watched[1].revents().is_empty())
+                }
+                None => poll(&mut [host], None).map(|_| false),
+            };
+            match is_dead {
+                // Reaped by being dropped. The next request forks its own.
+                Ok(true) => *spare = None,
+                Ok(false) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+    }
+
+    fn fork(&mut self) -> io::Result<Job> {
+        let Self { artifact, input, .. } = self;
+        // SAFETY: the only other thread of this process waits for this one to end, and has done so
+        // since it was started.
+        unsafe { Job::fork(MAX_RESULT, |socket| run_job(&socket, &mut **artifact, input)) }
+    }
+
+    fn execute(&mut self, job: Job, request: &ExecuteRequest) -> Result<ExecuteResponse, HostGone> {
+        let start = Start {
+            input_len: request.input_len,
+            compressed_block: request.compressed_block,
+            pov_limit: request.pov_limit,
+        };
+        // If the job is dead, that is seen below.
+        let _ = job.start(&start);
+        let Ending { outcome, usage, log, log_lines_dropped } =
+            job.supervise(request.cpu_limit, 1, &mut self.host, |host| {
+                match host.try_receive()? {
+                    None => Ok(Watch::Continue),
+                    Some((ExecuteMessage::Cancel, _)) => Ok(Watch::Kill),
+                    Some((ExecuteMessage::Execute(_), _)) => {
+                        Err(HostGone::Broken("the host spoke out of turn".into()))
+                    }
+                }
+            })?;
+        let outcome = match outcome {
+            Outcome::Answered(Answer::Result(bytes)) => JobOutcome::Result(bytes),
+            Outcome::Answered(Answer::MalformedResult(error)) => JobOutcome::MalformedResult(error),
+            Outcome::Answered(Answer::Failed(error)) => JobOutcome::Failed(error),
+            Outcome::Answered(Answer::PovDecompressionFailure(error)) => {
+                JobOutcome::PovDecompressionFailure(error)
+            }
+            Outcome::Answered(Answer::Panicked(message)) => JobOutcome::Panicked(message),
+            Outcome::TimedOut => JobOutcome::TimedOut,
+            Outcome::Died(how) => JobOutcome::Died(how),
+            Outcome::Killed => JobOutcome::Cancelled,
+        };
+        Ok(ExecuteResponse { outcome, usage, log, log_lines_dropped })
+    }
+}
+
+fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &[u8]) -> Infallible {
+    let start = socket.wait_for_start::<Start>();
+    let log = Box::new(JobLog::new(socket.clone()));
+    let call = AssertUnwindSafe(|| {
+        let input = input.get(..start.input_len as usize).unwrap_or(input);
+        let limit = start.pov_limit as usize;
+        let input = match with_block_decompressed(input, start.compressed_block, limit) {
+            Ok(input) => input,
+            Err(error) => return Answer::PovDecompressionFailure(error),
+        };
+        match artifact.call(ENTRY_POINT, &input, log) {
+            // Encoded anew, so that the host decodes nothing that the guest wrote.
+            Ok(output) => match ValidationResult::from_guest_output(&output) {
+                Ok(result) => Answer::Result(result.encode()),
+                Err(error) => Answer::MalformedResult(error.to_string()),
+            },
+            Err(error) => Answer::Failed(error),
+        }
+    });
+    socket.answer(match catch_unwind(call) {
+        Ok(answer) => answer,
+        Err(panic) => Answer::Panicked(panic_message(&*panic)),
+    })
+}
+
+/// The parameters with their block data decompressed, if `block` says where compressed ones lie.
+fn with_block_decompressed(
+    input: &[u8],
+    block: Option<ByteRange>,
+    limit: usize,
+) -> Result<Cow<'_, [u8]>, DecompressError> {
+    let Some(block) = block else { return Ok(Cow::Borrowed(input)) };
+    let block = Range::<usize>::from(block);
+    let len = |len: usize| u32::try_from(len).map(Compact).ok();
+    let around = || {
+        let prefix_len = Compact::<u32>::compact_len(&len(block.len())?.0);
+        let before = input.get(..block.start.checked_sub(prefix_len)?)?;
+        Some((before, input.get(block.clone())?, input.get(block.end..)?))
+    };
+    let (before, block, after) = around().ok_or(DecompressError::Invalid)?;
+    let data = compression::decompress(block, limit)?;
+    let mut output = Vec::with_capacity(before.len() + 5 + data.len() + after.len());
+    output.extend_from_slice(before);
+    len(data.len()).ok_or(DecompressError::Invalid)?.encode_to(&mut output);
+    output.extend_from_slice(&data);
+    output.extend_from_slice(after);
+    Ok(Cow::Owned(output))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pvf_host_core::primitives::{Hash, ValidationParams};
+
+    fn params(block_data: Vec<u8>) -> ValidationParams {
+        ValidationParams {
+            parent_head: vec![1; 100].into(),
+            block_data: block_data.into(),
+            relay_parent_number: 7,
+            relay_parent_storage_root: Hash([9; 32]),
+            extension: None,
+        }
+    }
+
+    #[test]
+    fn compressed_block_data_reach_the_guest_as_if_they_had_never_been_compressed() {
+        for len in [0, 1, 63, 64, 20_000, 200_000] {
+            let block = vec![5; len];
+            let compressed = compression::compress(&block, 3).unwrap();
+            let place = params(vec![]).context().block_data_range(compressed.len());
+            let input = params(compressed).encode();
+            let output = with_block_decompressed(&input, Some(place.into()), 200_000).unwrap();
+            assert_eq!(output, params(block).encode());
+        }
+    }
+
+    #[test]
+    fn a_bomb_and_a_range_out_of_bounds_are_errors() {
+        let compressed = compression::compress(&[5; 1000], 3).unwrap();
+        let place = params(vec![]).context().block_data_range(compressed.len());
+        let input = params(compressed).encode();
+        let bomb = with_block_decompressed(&input, Some(place.into()), 999);
+        assert_eq!(bomb, Err(DecompressError::Bomb { limit: 999 }));
+        let outside = ByteRange { start: 0, end: u64::MAX };
+        let outside = with_block_decompressed(&input, Some(outside), 999);
+        assert_eq!(outside, Err(DecompressError::Invalid));
+    }
+}

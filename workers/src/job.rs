@@ -1,0 +1,396 @@
+//! Jobs: forked processes that do one thing, answer once, and end.
+//!
+//! A worker forks a [`Job`] and [supervises](Job::supervise) it: it takes the job's messages, watches
+//! its CPU time from outside, listens to the host meanwhile, and reaps the process. The job's first
+//! answer is its only one; whatever it does after that, it is killed.
+
+use crate::{
+    channel::{Channel, HostGone},
+    confine,
+};
+use parity_scale_codec::{Decode, DecodeAll, Encode};
+use pvf_host_core::{
+    backend::{GuestLog, LogLevel},
+    worker::{
+        frame::{FrameError, FrameReader, FrameWriter},
+        protocol::{JobUsage, LogLine, MAX_LOG},
+    },
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net::{AddressFamily, SocketFlags, SocketType, socketpair},
+    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+};
+use std::{
+    convert::Infallible,
+    io,
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::process::ExitStatusExt,
+    },
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitStatus,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// What a job says.
+#[derive(Debug, Encode, Decode)]
+enum Message<T> {
+    Log(LogLine),
+    Answer(T),
+}
+
+/// A job, as its worker sees it. Dropping it kills and reaps the process.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pid: Pid,
+    pidfd: OwnedFd,
+    socket: OwnedFd,
+    reader: FrameReader,
+    is_reaped: bool,
+}
+
+/// How a job ended, and what it said before.
+#[derive(Debug)]
+pub(crate) struct Ending<T> {
+    pub(crate) outcome: Outcome<T>,
+    pub(crate) usage: JobUsage,
+    pub(crate) log: Vec<LogLine>,
+    pub(crate) log_lines_dropped: u64,
+}
+
+#[derive(Debug)]
+pub(crate) enum Outcome<T> {
+    /// It answered.
+    Answered(T),
+    /// It used more CPU time than it may, whether or not it answered.
+    TimedOut,
+    /// It ended without an answer, or said something that is none.
+    Died(String),
+    /// [`Watch::Kill`] was said.
+    Killed,
+}
+
+/// What the worker's own descriptor calls for while a job runs.
+pub(crate) enum Watch {
+    Continue,
+    Kill,
+}
+
+impl Job {
+    /// Forks. The new process calls `run` with its end of the connection, and never returns.
+    ///
+    /// An answer of more than `max_answer` bytes is none.
+    ///
+    /// # Safety
+    ///
+    /// No other thread of this process may run, or hold a lock that `run` needs.
+    pub(crate) unsafe fn fork(
+        max_answer: u64,
+        run: impl FnOnce(JobSocket) -> Infallible,
+    ) -> io::Result<Self> {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        let worker = rustix::process::getpid();
+        // SAFETY: the caller vouches for this process having no other thread that matters, so the
+        // child may go on as an ordinary process.
+        match unsafe { libc::fork() } {
+            -1 => Err(io::Error::last_os_error()),
+            0 => {
+                drop(ours);
+                let socket = JobSocket(Arc::new(Mutex::new(theirs)));
+                // A panic must not unwind into the worker's code, of which this process is a copy.
+                let _ = catch_unwind(AssertUnwindSafe(|| match confine::enter_job(worker) {
+                    Ok(()) => run(socket),
+                    Err(_) => exit(1),
+                }));
+                exit(101)
+            }
+            pid => {
+                let pid = Pid::from_raw(pid).expect("fork gives the parent a process");
+                let reader = FrameReader::new(max_answer + 64);
+                match pidfd_open(pid, PidfdFlags::empty()) {
+                    Ok(pidfd) => Ok(Self { pid, pidfd, socket: ours, reader, is_reaped: false }),
+                    Err(errno) => {
+                        let _ = rustix::process::kill_process(pid, Signal::KILL);
+                        let _ = reap(pid);
+                        Err(errno.into())
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sends the job what it waits for.
+    pub(crate) fn start(&self, message: &impl Encode) -> Result<(), FrameError> {
+        let bytes = message.encode();
+        let is_sent = FrameWriter::new(&bytes, &[]).send(self.socket.as_fd())?;
+        debug_assert!(is_sent, "a message to a job fits into its socket");
+        Ok(())
+    }
+
+    /// Sees the job through to its end. It may use `cpu_limit` of CPU time, in at most `threads`
+    /// threads at once. Whenever the host says something, `on_host` is asked what that means for the
+    /// job.
+    ///
+    /// # Errors
+    ///
+    /// When the host is gone, or the kernel fails. The job is killed then too.
+    pub(crate) fn supervise<T: Decode>(
+        mut self,
+        cpu_limit: Duration,
+        threads: usize,
+        host: &mut Channel,
+        mut on_host: impl FnMut(&mut Channel) -> Result<Watch, HostGone>,
+    ) -> Result<Ending<T>, HostGone> {
+        let clock = CpuClock::of(self.pid);
+        let mut log = BoundedLog::default();
+        // The host may have said something in one breath with what this job was started for: then that
+        // has been read already, and its descriptor would not tell.
+        let mut outcome = match on_host(host)? {
+            Watch::Continue => None,
+            Watch::Kill => Some(Outcome::Killed),
+        };
+        while outcome.is_none() {
+            let left = cpu_limit.saturating_sub(clock.now());
+            if left.is_zero() {
+                outcome = Some(Outcome::TimedOut);
+                break;
+            }
+            let mut watched = [
+                PollFd::new(&self.socket, PollFlags::IN),
+                PollFd::new(&self.pidfd, PollFlags::IN),
+                PollFd::from_borrowed_fd(host.as_fd(), PollFlags::IN),
+            ];
+            match poll(&mut watched, Some(&until_it_may_be_over(left, threads))) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            let [has_spoken, has_ended, host_has_spoken] =
+                watched.map(|fd| !fd.revents().is_empty());
+            if has_spoken || has_ended {
+                outcome = self.listen(&mut log, has_ended);
+            }
+            if outcome.is_none()
+                && host_has_spoken
+                && let Watch::Kill = on_host(host)?
+            {
+                outcome = Some(Outcome::Killed);
+            }
+        }
+        let (status, usage) = self.end();
+        let outcome = match outcome {
+            Some(Outcome::Answered(_)) if usage.cpu > cpu_limit => Outcome::TimedOut,
+            // Everything that it said was heard before it was reaped.
+            Some(Outcome::Died(reason)) if reason.is_empty() => Outcome::Died(status),
+            Some(outcome) => outcome,
+            None => Outcome::Died(status),
+        };
+        Ok(Ending { outcome, usage, log: log.lines, log_lines_dropped: log.dropped })
+    }
+
+    /// Takes what the job has said up to its answer. If it `has_ended`, there is nothing to come.
+    fn listen<T: Decode>(&mut self, log: &mut BoundedLog, has_ended: bool) -> Option<Outcome<T>> {
+        /// A job that never stops talking must not keep its worker from looking at the clock.
+        const MESSAGES_AT_ONCE: usize = 64;
+        for _ in 0..MESSAGES_AT_ONCE {
+            let frame = match self.reader.receive(self.socket.as_fd()) {
+                Ok(Some(frame)) => frame,
+                // With an empty reason, how it ended becomes the reason.
+                Ok(None) => return has_ended.then(|| Outcome::Died(String::new())),
+                Err(FrameError::Closed) => return Some(Outcome::Died(String::new())),
+                Err(error) => return Some(Outcome::Died(format!("its answer: {error}"))),
+            };
+            match Message::decode_all(&mut &frame.bytes[..]) {
+                Ok(Message::Log(line)) => log.push(line),
+                Ok(Message::Answer(answer)) => return Some(Outcome::Answered(answer)),
+                Err(error) => return Some(Outcome::Died(format!("its answer: {error}"))),
+            }
+        }
+        None
+    }
+
+    /// Waits for the job's answer, without a limit and without a host.
+    pub(crate) fn answer<T: Decode>(mut self) -> Result<T, String> {
+        let mut log = BoundedLog::default();
+        loop {
+            let mut watched = [PollFd::new(&self.socket, PollFlags::IN)];
+            match poll(&mut watched, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.to_string()),
+            }
+            match self.listen(&mut log, false) {
+                None => {}
+                Some(Outcome::Answered(answer)) => {
+                    self.end();
+                    return Ok(answer);
+                }
+                Some(_) => return Err(self.end().0),
+            }
+        }
+    }
+
+    /// Ready to be read once the job has ended.
+    pub(crate) fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Kills the job if it still runs, and says how it ended and what it used.
+    fn end(&mut self) -> (String, JobUsage) {
+        // Fails only if it has ended.
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        self.is_reaped = true;
+        reap(self.pid)
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if !self.is_reaped {
+            self.end();
+        }
+    }
+}
+
+/// Waits for a child's end, which must be near.
+fn reap(pid: Pid) -> (String, JobUsage) {
+    let mut status = 0;
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: both pointers are to memory of the right type, which the kernel fills.
+    while unsafe { libc::wait4(pid.as_raw_pid(), &raw mut status, 0, usage.as_mut_ptr()) } == -1 {
+        if io::Error::last_os_error().kind() != io::ErrorKind::Interrupted {
+            return ("unknown status".into(), JobUsage::default());
+        }
+    }
+    // SAFETY: all zeroes are a valid `rusage`, whether the kernel has filled it or not.
+    let usage = unsafe { usage.assume_init() };
+    let time = |time: libc::timeval| {
+        Duration::new(time.tv_sec as u64, (time.tv_usec as u32).saturating_mul(1000))
+    };
+    let usage = JobUsage {
+        cpu: time(usage.ru_utime) + time(usage.ru_stime),
+        peak_memory: (usage.ru_maxrss as u64).saturating_mul(1024),
+    };
+    (ExitStatus::from_raw(status).to_string(), usage)
+}
+
+/// How long `threads` threads can't possibly have used up what is `left` of their CPU time; at least
+/// long enough not to spin.
+fn until_it_may_be_over(left: Duration, threads: usize) -> Timespec {
+    const TICK: Duration = Duration::from_millis(1);
+    /// Within what the kernel takes, however long the limit.
+    const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+    let wait = left.min(DAY).div_f64(threads.max(1) as f64).max(TICK);
+    Timespec { tv_sec: wait.as_secs() as i64, tv_nsec: wait.subsec_nanos().into() }
+}
+
+/// The CPU time of another process, all its threads together.
+struct CpuClock(libc::clockid_t);
+
+impl CpuClock {
+    fn of(pid: Pid) -> Self {
+        let mut clock = 0;
+        // SAFETY: the pointer is to memory of the right type. The call can only fail for a process
+        // that is not there, and then reading the clock fails too.
+        unsafe { libc::clock_getcpuclockid(pid.as_raw_pid(), &raw mut clock) };
+        Self(clock)
+    }
+
+    /// Nothing for a process that has been reaped.
+    fn now(&self) -> Duration {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the pointer is to memory of the right type.
+        unsafe { libc::clock_gettime(self.0, &raw mut time) };
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    }
+}
+
+#[derive(Default)]
+struct BoundedLog {
+    lines: Vec<LogLine>,
+    bytes: usize,
+    dropped: u64,
+}
+
+impl BoundedLog {
+    fn push(&mut self, line: LogLine) {
+        self.bytes = self.bytes.saturating_add(log_cost(&line));
+        if self.bytes <= MAX_LOG { self.lines.push(line) } else { self.dropped += 1 }
+    }
+}
+
+/// What a line counts for: its text, and the memory that it takes besides.
+fn log_cost(line: &LogLine) -> usize {
+    line.target.len() + line.message.len() + size_of::<LogLine>()
+}
+
+/// Ends this process at once, and runs nothing of what was registered for its end.
+pub(crate) fn exit(code: i32) -> ! {
+    // SAFETY: always sound; nothing of this process is used afterwards.
+    unsafe { libc::_exit(code) }
+}
+
+/// A job's end of the connection to its worker. Its clones take turns.
+#[derive(Debug, Clone)]
+pub(crate) struct JobSocket(Arc<Mutex<OwnedFd>>);
+
+impl JobSocket {
+    /// Waits for what [`Job::start`] sends. Ends the process if the worker is gone.
+    pub(crate) fn wait_for_start<M: Decode>(&self) -> M {
+        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reader = FrameReader::new(4096);
+        match reader.read(socket.as_fd()) {
+            Ok(Some(frame)) => match M::decode_all(&mut &frame.bytes[..]) {
+                Ok(message) => message,
+                Err(_) => exit(1),
+            },
+            Ok(None) | Err(_) => exit(1),
+        }
+    }
+
+    /// Gives the job's answer and ends the process.
+    pub(crate) fn answer<T: Encode>(&self, answer: T) -> ! {
+        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_sent = write(&socket, &Message::Answer(answer));
+        exit(if is_sent { 0 } else { 1 })
+    }
+
+    fn log(&self, line: LogLine) {
+        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        write(&socket, &Message::<()>::Log(line));
+    }
+}
+
+fn write(socket: &OwnedFd, message: &impl Encode) -> bool {
+    let bytes = message.encode();
+    FrameWriter::new(&bytes, &[]).write(socket.as_fd()).is_ok_and(|is_sent| is_sent)
+}
+
+/// Sends the guest's log lines to the worker, up to as many as it keeps, and counts on.
+pub(crate) struct JobLog {
+    socket: JobSocket,
+    sent: usize,
+}
+
+impl JobLog {
+    pub(crate) fn new(socket: JobSocket) -> Self {
+        Self { socket, sent: 0 }
+    }
+}
+
+impl GuestLog for JobLog {
+    fn log(&mut self, level: LogLevel, target: &str, message: &str) {
+        /// Of a single line.
+        const MAX_TEXT: usize = 16 << 10;
+        let cut = |text: &str| text[..text.floor_char_boundary(MAX_TEXT)].to_owned();
+        // Past what is kept, empty lines still tell the worker how many there were.
+        let is_kept = self.sent < MAX_LOG;
+        let text = |text| if is_kept { cut(text) } else { String::new() };
+        let line = LogLine { level, target: text(target), message: text(message) };
+        self.sent = self.sent.saturating_add(log_cost(&line));
+        self.socket.log(line);
+    }
+}

@@ -1,0 +1,173 @@
+//! The prepare worker: a broker that forks a job for each artifact to be made.
+
+use crate::{
+    channel::{Channel, HostGone},
+    confine,
+    job::{Ending, Job, JobSocket, Outcome, Watch},
+};
+use pvf_host_core::{
+    backend::{self, Artifact, BackendDescriptor, memory_file},
+    primitives::compression,
+    worker::protocol::{JobUsage, MAX_FRAME, PrepareJobError, PrepareRequest, PrepareResponse},
+};
+use std::{
+    any::Any,
+    convert::Infallible,
+    fs::File,
+    io::Write,
+    os::fd::{AsFd, OwnedFd},
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+/// What a job answers: nothing more than how it went. The artifact is in the memory file.
+type Answer = Result<(), PrepareJobError>;
+
+/// Works for the host until it is gone.
+pub(crate) fn serve(mut host: Channel) -> Result<(), HostGone> {
+    loop {
+        let (request, descriptors) = host.receive::<PrepareRequest>()?;
+        let Ok([code]) = <[OwnedFd; 1]>::try_from(descriptors) else {
+            return Err(HostGone::Broken("a request to prepare without the code".into()));
+        };
+        let (result, usage) = match prepare(&mut host, &request, code)? {
+            Ok((artifact, usage)) => (Ok(artifact), usage),
+            Err((error, usage)) => (Err(error), usage),
+        };
+        match result {
+            Ok(artifact) => {
+                let response = PrepareResponse { result: Ok(()), usage };
+                host.send(&response, &[artifact.file().as_fd()])?;
+            }
+            Err(error) => host.send(&PrepareResponse { result: Err(error), usage }, &[])?,
+        }
+    }
+}
+
+type Prepared = Result<(Artifact, JobUsage), (PrepareJobError, JobUsage)>;
+
+fn prepare(
+    host: &mut Channel,
+    request: &PrepareRequest,
+    code: OwnedFd,
+) -> Result<Prepared, HostGone> {
+    let failed = |reason: String| (PrepareJobError::Io(reason), JobUsage::default());
+    let descriptor = match backend::find(&request.backend) {
+        Ok(descriptor) => descriptor,
+        Err(error) => return Ok(Err(failed(error.to_string()))),
+    };
+    let (code, output) = match Artifact::from_sealed(code)
+        .and_then(|code| Ok((code, memory_file("pvf-artifact")?)))
+    {
+        Ok(files) => files,
+        Err(error) => return Ok(Err(failed(error.to_string()))),
+    };
+    // SAFETY: the worker has no other thread, and holds no lock.
+    let job = unsafe {
+        Job::fork(MAX_FRAME, |socket| run_job(&socket, descriptor, request, code.bytes(), &output))
+    };
+    let job = match job {
+        Ok(job) => job,
+        Err(error) => return Ok(Err(failed(format!("can't fork a job: {error}")))),
+    };
+    let Ending { outcome, usage, .. } =
+        job.supervise::<Answer>(request.cpu_limit, cores(), host, |host| {
+            match host.try_receive::<()>()? {
+                None => Ok(Watch::Continue),
+                // It has nothing to say until it has its answer.
+                Some(_) => Err(HostGone::Broken("the host spoke out of turn".into())),
+            }
+        })?;
+    // The job watches its memory only now and then. Whether it is caught must not depend on when.
+    let is_over_memory = request.memory_limit.is_some_and(|limit| usage.peak_memory > limit);
+    Ok(match outcome {
+        Outcome::Answered(_) if is_over_memory => Err((PrepareJobError::OutOfMemory, usage)),
+        Outcome::Answered(Ok(())) => match Artifact::seal(output) {
+            Ok(artifact) => Ok((artifact, usage)),
+            Err(error) => Err((PrepareJobError::Died(format!("no artifact: {error}")), usage)),
+        },
+        Outcome::Answered(Err(error)) => Err((error, usage)),
+        Outcome::TimedOut => Err((PrepareJobError::TimedOut, usage)),
+        Outcome::Died(how) => Err((PrepareJobError::Died(how), usage)),
+        Outcome::Killed => Err((PrepareJobError::Died("killed".into()), usage)),
+    })
+}
+
+fn run_job(
+    socket: &JobSocket,
+    descriptor: &BackendDescriptor,
+    request: &PrepareRequest,
+    code: &[u8],
+    mut output: &File,
+) -> Infallible {
+    if let Some(limit) = request.memory_limit
+        && let Err(error) = watch_memory(socket.clone(), limit)
+    {
+        socket.answer(Answer::Err(PrepareJobError::Io(error.to_string())));
+    }
+    let prepared = catch_unwind(AssertUnwindSafe(|| compile(descriptor, request, code)));
+    socket.answer(match prepared {
+        Ok(Ok(artifact)) => output
+            .write_all(&artifact)
+            .map_err(|error| PrepareJobError::Io(format!("can't write the artifact: {error}"))),
+        Ok(Err(error)) => Err(error),
+        Err(panic) => Err(PrepareJobError::Panicked(panic_message(&*panic))),
+    })
+}
+
+fn compile(
+    descriptor: &BackendDescriptor,
+    request: &PrepareRequest,
+    code: &[u8],
+) -> Result<Vec<u8>, PrepareJobError> {
+    let code = compression::decompress(code, request.code_limit as usize)
+        .map_err(|error| PrepareJobError::Decompression(error.to_string()))?;
+    let backend = descriptor.prepare;
+    backend.prevalidate(&code, &request.params).map_err(PrepareJobError::Backend)?;
+    let artifact = backend.prepare(&code, &request.params).map_err(PrepareJobError::Backend)?;
+    if request.check_runtime_construction {
+        let io = |error: std::io::Error| PrepareJobError::Io(error.to_string());
+        let artifact = Artifact::from_bytes(&artifact).map_err(io)?;
+        backend
+            .check_runtime_construction(&artifact, &request.params)
+            .map_err(PrepareJobError::RuntimeConstruction)?;
+    }
+    Ok(artifact)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Ends the job as soon as more than `limit` bytes are resident.
+fn watch_memory(socket: JobSocket, limit: u64) -> std::io::Result<()> {
+    /// A processor core fills about two mebibytes in this time.
+    const INTERVAL: Duration = Duration::from_millis(1);
+    confine::limit_prepare_memory(limit)?;
+    std::thread::Builder::new().name("memory watch".into()).spawn(move || {
+        while peak_memory() <= limit {
+            std::thread::sleep(INTERVAL);
+        }
+        socket.answer(Answer::Err(PrepareJobError::OutOfMemory));
+    })?;
+    Ok(())
+}
+
+/// The most memory that this process had resident at once, in bytes.
+fn peak_memory() -> u64 {
+    let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the pointer is to memory of the right type, which the kernel fills; if it did not, all
+    // zeroes are a valid `rusage` too.
+    let usage = unsafe {
+        libc::getrusage(libc::RUSAGE_SELF, usage.as_mut_ptr());
+        usage.assume_init()
+    };
+    (usage.ru_maxrss as u64).saturating_mul(1024)
+}
+
+/// The text of a panic.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("a panic without a message").to_owned()
+}
