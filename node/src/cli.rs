@@ -1,0 +1,387 @@
+//! What can be typed.
+//!
+//! This file only describes the command line. What the values stand for, such as the content of a
+//! file, is found out by [`input`](crate::input).
+
+use crate::units;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use pvf_host_core::{
+    artifact::PruneLimits,
+    backend::BackendId,
+    primitives::{ExecutorParam, Hash, compression},
+};
+use std::{num::NonZeroUsize, path::PathBuf, time::Duration};
+
+const EXAMPLES: &str = "\
+Examples:
+  See it work, without any file of your own:
+    pvf demo
+
+  Would validators accept this code?
+    pvf precheck --code runtime.wasm
+
+  Is this candidate valid?
+    pvf validate --code runtime.wasm --parent-head @head.bin --block block.bin
+
+  The same for a program to read:
+    pvf validate --code runtime.wasm --params params.scale --json
+
+Exit codes:
+  0  valid, or accepted
+  1  invalid, or rejected
+  2  wrong usage: an unknown option, a file that can't be read, parameters that make no sense
+  3  could not tell: the code can't be prepared, this machine has a problem, or interrupted";
+
+/// Validates Polkadot parachain candidates: runs a PVF (the code by which a parachain's blocks are
+/// checked) on a candidate, in processes apart from this one, and gives the verdict.
+#[derive(Debug, Parser)]
+#[command(name = "pvf", version, after_help = EXAMPLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Print the result as JSON, on one line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log more to standard error: -v what happens, -vv why, -vvv everything
+    ///
+    /// The environment variable RUST_LOG overrides this, for example RUST_LOG=pvf::guest=trace.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Validate a candidate
+    Validate(Validate),
+    /// Check whether code can be prepared, as before it is enacted on the relay chain
+    Precheck(Precheck),
+    /// Measure how fast a candidate is validated, and how fast it could be
+    Bench(Bench),
+    /// List the execution backends in this program
+    Backends,
+    /// Look at the cache of prepared artifacts, and make room in it
+    Cache(Cache),
+    /// Validate the bundled example on every backend, side by side
+    Demo,
+    /// Print the completion script for a shell
+    #[command(after_help = "Example:\n  pvf completions bash > ~/.local/share/bash-completion/\
+                            completions/pvf")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// The part of `bench` that has to run in a process of its own. Reads from standard input.
+    #[command(hide = true)]
+    BenchFloor,
+}
+
+const VALIDATE_HELP: &str = "\
+Examples:
+  pvf validate --code adder.wasm --parent-head 0x0700000000000000640000000000000000 --block add.bin
+  pvf validate --code runtime.wasm --parent-head @head.hex --block block.pov \\
+      --relay-parent-number 100 --relay-parent-storage-root 0x062f84…
+  pvf validate --code runtime.wasm --params params.scale --kind approval --json
+
+A candidate is given either as --params, all in one file, or as --parent-head and --block.
+An ambiguous failure, such as a worker that was killed, is tried again once if there is time. If it
+persists, the verdict is `invalid`, as a validator would vote.";
+
+#[derive(Debug, Args)]
+#[command(after_help = VALIDATE_HELP)]
+pub(crate) struct Validate {
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+    #[command(flatten)]
+    pub(crate) candidate: CandidateArgs,
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+    /// How many candidates may be executed at once
+    #[arg(long, value_name = "N", default_value = "1", help_heading = HOST)]
+    pub(crate) workers: NonZeroUsize,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  pvf precheck --code runtime.wasm --executor-param \
+                        PrecheckingMaxMemory=2147483648")]
+pub(crate) struct Precheck {
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+}
+
+const BENCH_HELP: &str = "\
+Example:
+  pvf bench --code runtime.wasm --parent-head @head.bin --block block.bin --count 500
+
+Prints, in this order: how long the precheck took (a compilation, unless --cache-dir names a cache
+that has the artifact), the first validation, --count validations one after the other, and the
+throughput of as many at --concurrency. Beside that stands the floor, measured in the same run: the
+same artifact called within one process, and in a process forked for each call. What the host takes
+beyond that is its own.
+
+The candidate may be invalid: that takes time too. It has to reach the code, and to end by itself.";
+
+#[derive(Debug, Args)]
+#[command(after_help = BENCH_HELP)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) code: CodeArgs,
+    #[command(flatten)]
+    pub(crate) candidate: CandidateArgs,
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
+    /// How many validations to time
+    #[arg(long, value_name = "N", default_value = "100")]
+    pub(crate) count: NonZeroUsize,
+    /// How many requests to keep waiting at once when measuring throughput [default: the number of
+    /// processors]
+    #[arg(long, value_name = "C")]
+    pub(crate) concurrency: Option<NonZeroUsize>,
+    /// How many candidates may be executed at once [default: the number of processors]
+    #[arg(long, value_name = "W", help_heading = HOST)]
+    pub(crate) workers: Option<NonZeroUsize>,
+}
+
+const CODE: &str = "Code";
+const CANDIDATE: &str = "Candidate";
+const HOST: &str = "Host";
+
+/// The code, and how it is to be run.
+#[derive(Debug, Args)]
+#[command(next_help_heading = CODE)]
+pub(crate) struct CodeArgs {
+    /// The PVF, compressed or not
+    #[arg(long, value_name = "FILE")]
+    pub(crate) code: PathBuf,
+    /// The backend to use, see `pvf backends` [default: the one for the code's format]
+    ///
+    /// The same as --executor-param Backend=ID.
+    #[arg(long, value_name = "ID")]
+    pub(crate) backend: Option<BackendId>,
+    /// Change an executor parameter from its default; may be given several times
+    ///
+    /// MaxMemoryPages=PAGES, StackLogicalMax=VALUES, StackNativeMax=BYTES,
+    /// PrecheckingMaxMemory=BYTES, PvfPrepTimeout=precheck:MS, PvfPrepTimeout=prepare:MS,
+    /// PvfExecTimeout=backing:MS, PvfExecTimeout=approval:MS, WasmExtBulkMemory,
+    /// EnabledHostFunction=EccRfc163, Backend=ID
+    #[arg(long = "executor-param", value_name = "NAME=VALUE")]
+    pub(crate) executor_params: Vec<ExecutorParam>,
+    /// The most that compressed code may decompress to, in bytes; 16MiB and the like are understood
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size,
+          default_value_t = compression::CODE_LIMIT as u64)]
+    pub(crate) code_limit: u64,
+}
+
+/// The candidate, and why it is validated.
+#[derive(Debug, Args)]
+#[command(next_help_heading = CANDIDATE)]
+pub(crate) struct CandidateArgs {
+    /// All that the code is called with, as SCALE-encoded ValidationParams, with or without the
+    /// extension of version 3
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present_any = ["parent_head", "block"],
+        conflicts_with_all = [
+            "parent_head", "block", "relay_parent_number", "relay_parent_storage_root",
+        ]
+    )]
+    pub(crate) params: Option<PathBuf>,
+    /// The head that the candidate builds on, in hexadecimal, or @ and the name of a file that
+    /// holds it
+    ///
+    /// A file that holds nothing but hexadecimal digits, an even number of them and at least two,
+    /// is read as hexadecimal (with or without 0x, space around it does not matter). Any other is
+    /// taken as the bytes themselves.
+    #[arg(long, value_name = "HEX|@FILE", requires = "block")]
+    pub(crate) parent_head: Option<String>,
+    /// The block with its proof, compressed or not; - reads standard input
+    #[arg(long, value_name = "FILE", requires = "parent_head")]
+    pub(crate) block: Option<PathBuf>,
+    /// The number of the relay-chain block in whose context the candidate is checked
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) relay_parent_number: u32,
+    /// The storage root of that relay-chain block [default: all zeros]
+    #[arg(long, value_name = "HEX")]
+    pub(crate) relay_parent_storage_root: Option<Hash>,
+    /// What the candidate is validated for: sets the limit on its time
+    #[arg(long, value_enum, default_value_t = Kind::Backing)]
+    pub(crate) kind: Kind,
+    /// The most CPU time that the execution may take, in milliseconds [default: what the executor
+    /// parameters say for this kind, or else 2000 for backing and 12000 for the others]
+    #[arg(long, value_name = "MS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) timeout_ms: Option<u64>,
+    /// The most that a compressed block may decompress to, in bytes; 16MiB and the like are
+    /// understood
+    #[arg(long, value_name = "SIZE", value_parser = units::parse_size,
+          default_value_t = compression::POV_LIMIT as u64)]
+    pub(crate) pov_limit: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// It is to be backed: the strictest limit
+    Backing,
+    /// This node was assigned to check it
+    Approval,
+    /// Somebody disputes it
+    Dispute,
+}
+
+/// The host that does it.
+#[derive(Debug, Args)]
+#[command(next_help_heading = HOST)]
+pub(crate) struct HostArgs {
+    #[command(flatten)]
+    pub(crate) cache: CacheDirArg,
+    /// The program to start as a worker [default: this one]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) worker_program: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CacheDirArg {
+    /// Where prepared artifacts are kept [default: $XDG_CACHE_HOME/pvf-host or ~/.cache/pvf-host; a
+    /// new one for `bench`]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub(crate) cache_dir: Option<PathBuf>,
+}
+
+const CACHE_HELP: &str = "\
+Examples:
+  pvf cache list
+  pvf cache verify --cache-dir /var/cache/pvf
+  pvf cache prune --max-size 2GiB --min-age 1h
+
+Artifacts lie in a directory for the environment (program, processor, kernel) that they were made
+in. A host that starts removes those of every other environment.";
+
+#[derive(Debug, Args)]
+#[command(after_help = CACHE_HELP)]
+pub(crate) struct Cache {
+    #[command(flatten)]
+    pub(crate) cache: CacheDirArg,
+    #[command(subcommand)]
+    pub(crate) action: CacheAction,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheAction {
+    /// List what is in the cache
+    List,
+    /// Read everything and check it against its checksums; exit code 1 if something is damaged
+    Verify,
+    /// Remove what has not been needed for longest, until the rest is small enough
+    Prune {
+        /// How much may stay, in bytes; 10GiB and the like are understood
+        #[arg(long, value_name = "SIZE", value_parser = units::parse_size,
+              default_value_t = PruneLimits::default().max_size)]
+        max_size: u64,
+        /// Never remove what was needed within this time, such as 90s, 30m, 24h or 7d
+        #[arg(long, value_name = "TIME", value_parser = units::parse_age, default_value = "24h")]
+        min_age: Duration,
+    },
+    /// Remove everything
+    Clear,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::{CommandFactory, error::ErrorKind};
+
+    fn parse(line: &str) -> Result<Cli, ErrorKind> {
+        Cli::try_parse_from(line.split_whitespace()).map_err(|error| error.kind())
+    }
+
+    fn validate(options: &str) -> Result<Validate, ErrorKind> {
+        match parse(&format!("pvf validate --code c {options}"))?.command {
+            Command::Validate(validate) => Ok(validate),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_candidate_is_one_file_or_a_head_and_a_block() {
+        assert!(validate("--params p").is_ok());
+        assert!(validate("--parent-head 0x00 --block b").is_ok());
+        for incomplete in ["", "--parent-head 0x00", "--block b", "--relay-parent-number 7"] {
+            let kind = validate(incomplete).unwrap_err();
+            assert_eq!(kind, ErrorKind::MissingRequiredArgument, "{incomplete}");
+        }
+        for contradictory in [
+            "--params p --parent-head 0x00 --block b",
+            "--params p --relay-parent-number 7",
+            "--params p --relay-parent-storage-root 0x00",
+        ] {
+            assert!(validate(contradictory).is_err(), "{contradictory}");
+        }
+    }
+
+    #[test]
+    fn the_defaults_are_those_of_the_help() {
+        let validate = validate("--params p").unwrap();
+        assert_eq!(validate.candidate.kind, Kind::Backing);
+        assert_eq!(validate.candidate.relay_parent_number, 1);
+        assert_eq!(validate.candidate.relay_parent_storage_root, None);
+        assert_eq!(validate.candidate.timeout_ms, None);
+        let Command::Cache(Cache { action: CacheAction::Prune { max_size, min_age }, .. }) =
+            parse("pvf cache prune").unwrap().command
+        else {
+            panic!("not pruning");
+        };
+        assert_eq!(PruneLimits { max_size, min_age }, PruneLimits::default());
+    }
+
+    #[test]
+    fn executor_parameters_keep_their_order() {
+        let validate = validate(
+            "--params p --executor-param MaxMemoryPages=16 --executor-param WasmExtBulkMemory",
+        )
+        .unwrap();
+        let expected = [ExecutorParam::MaxMemoryPages(16), ExecutorParam::WasmExtBulkMemory];
+        assert_eq!(validate.code.executor_params, expected);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for wrong in [
+            "--backend Wasm!",
+            "--executor-param Gas=1",
+            "--executor-param MaxMemoryPages=many",
+            "--kind soon",
+            "--workers 0",
+            "--timeout-ms 0",
+            "--relay-parent-number -1",
+            "--relay-parent-storage-root 0x00",
+            "--pov-limit much",
+        ] {
+            assert!(validate(&format!("--params p {wrong}")).is_err(), "{wrong}");
+        }
+        assert!(parse("pvf").is_err());
+        assert!(parse("pvf cache").is_err());
+        assert!(parse("pvf bench --code c --params p --count 0").is_err());
+    }
+
+    #[test]
+    fn json_and_the_cache_can_be_named_behind_the_command() {
+        let cli = parse("pvf cache list --cache-dir d --json -vv").unwrap();
+        assert!(cli.global.json);
+        assert_eq!(cli.global.verbose, 2);
+        let Command::Cache(cache) = cli.command else { panic!("not the cache") };
+        assert_eq!(cache.cache.cache_dir, Some(PathBuf::from("d")));
+    }
+}

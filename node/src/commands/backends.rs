@@ -1,0 +1,47 @@
+//! `pvf backends`: what can this program execute?
+
+use crate::{
+    failure::{Answer, Failure},
+    output::{self, Table},
+};
+use pvf_host_core::backend::{self, BackendDescriptor, CodePrefix};
+use serde::Serialize;
+
+/// The formats that code may have, by how it begins.
+const FORMATS: [(&str, &[u8]); 2] = [("WebAssembly", b"\0asm\x01\0\0\0"), ("PolkaVM", b"PVM\0")];
+
+#[derive(Debug, Serialize)]
+struct BackendJson {
+    id: String,
+    version: &'static str,
+    formats: Vec<&'static str>,
+}
+
+pub(crate) fn run(json: bool) -> Result<Answer, Failure> {
+    let backends: Vec<_> = backend::linked().into_iter().map(BackendJson::of).collect();
+    if json {
+        output::json(&serde_json::json!({ "backends": backends }))?;
+    } else if backends.is_empty() {
+        output::print("none; build this program with a feature such as `wasmtime`\n")?;
+    } else {
+        let mut table = Table::default();
+        table.row(["BACKEND", "VERSION", "TAKES"]);
+        for backend in backends {
+            table.row([&backend.id, backend.version, &backend.formats.join(", ")]);
+        }
+        output::print(&table.to_string())?;
+    }
+    Ok(Answer::Yes)
+}
+
+impl BackendJson {
+    fn of(backend: &BackendDescriptor) -> Self {
+        let accepted = |start: &[u8]| (backend.accepts)(&CodePrefix::of(start));
+        let formats = FORMATS.iter().filter(|(_, start)| accepted(start));
+        Self {
+            id: backend.id.to_string(),
+            version: backend.version,
+            formats: formats.map(|(name, _)| *name).collect(),
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! `pvf bench`: how fast a candidate is validated, and how fast it could be.
+//!
+//! Everything is timed as a node would see it: requests come from tasks on a multi-threaded runtime
+//! and go through the whole host. The [floor] is measured beside that, half before and half after
+//! the warm validations, so that both see the same machine in the same mood.
+
+use crate::{
+    cli::Bench,
+    failure::{Answer, Failure},
+    floor::{self, Floor},
+    input::{self, Program},
+    output::{self, Facts},
+    progress::Spinner,
+    session::with_host,
+    units::{millis, time},
+    verdict,
+};
+use parity_scale_codec::Encode;
+use pvf_host_core::{
+    InvalidCandidate, PrepareReport, Validation, ValidationError, ValidationHost,
+    ValidationRequest,
+    artifact::ArtifactId,
+    primitives::{ValidationParams, compression},
+};
+use serde::Serialize;
+use std::{
+    num::NonZeroUsize,
+    os::unix::ffi::OsStrExt,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread::available_parallelism,
+    time::{Duration, Instant},
+};
+use tokio::task::JoinSet;
+
+#[derive(Debug, Serialize)]
+struct BenchJson {
+    precheck_ms: f64,
+    first_ms: f64,
+    warm: WarmJson,
+    throughput_per_s: f64,
+    concurrency: usize,
+    workers: usize,
+    floor: FloorJson,
+}
+
+#[derive(Debug, Serialize)]
+struct WarmJson {
+    n: usize,
+    p50_ms: f64,
+    p95_ms: f64,
+    p99_ms: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct FloorJson {
+    in_process_p50_ms: f64,
+    fork_p50_ms: f64,
+}
+
+/// What was measured.
+#[derive(Debug)]
+struct Measured {
+    precheck: Duration,
+    first: Duration,
+    warm: Samples,
+    throughput: f64,
+    in_process: Samples,
+    forked: Samples,
+}
+
+/// What to measure.
+#[derive(Debug)]
+struct Plan {
+    request: ValidationRequest,
+    /// What the code is called with.
+    input: Vec<u8>,
+    count: usize,
+    concurrency: usize,
+    workers: usize,
+}
+
+pub(crate) fn run(args: &Bench, json: bool) -> Result<Answer, Failure> {
+    let program = Program::read(&args.code)?;
+    let request = input::request(&program, &args.candidate)?;
+    let processors = available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let workers = args.workers.unwrap_or(processors);
+
+    let temporary;
+    let cache_dir = match &args.host.cache.cache_dir {
+        Some(directory) => directory.as_path(),
+        None => {
+            let new = tempfile::Builder::new().prefix("pvf-bench-").tempdir();
+            temporary = new.map_err(|error| {
+                Failure::runtime("io", format!("can't make a temporary directory: {error}"))
+            })?;
+            temporary.path()
+        }
+    };
+    let mut config = input::config(cache_dir, &args.host, &args.code)?;
+    input::config_execution(&mut config, &args.candidate, workers);
+
+    let plan = Plan {
+        input: guest_input(&request, config.pov_limit)?,
+        request,
+        count: args.count.get(),
+        concurrency: args.concurrency.unwrap_or(processors).get(),
+        workers: workers.get(),
+    };
+    let spinner = Spinner::start("starting");
+    let measured = with_host(config, async |host| plan.measure(&host, cache_dir, &spinner).await)?;
+    drop(spinner);
+
+    if json {
+        output::json(&plan.to_json(&measured))?;
+    } else {
+        output::print(&plan.describe(&measured).to_string())?;
+    }
+    Ok(Answer::Yes)
+}
+
+/// What the host would call the code with.
+fn guest_input(request: &ValidationRequest, pov_limit: usize) -> Result<Vec<u8>, Failure> {
+    let data = &request.persisted_validation_data;
+    let block = compression::decompress(request.pov.block_data.as_ref(), pov_limit)
+        .map_err(|error| not_timed(&format!("its block {error}")))?;
+    let params = ValidationParams {
+        parent_head: data.parent_head.clone(),
+        block_data: block.into_owned().into(),
+        relay_parent_number: data.relay_parent_number,
+        relay_parent_storage_root: data.relay_parent_storage_root,
+        extension: request.extension,
+    };
+    Ok(params.encode())
+}
+
+fn not_timed(reason: &str) -> Failure {
+    Failure::runtime("not_timed", format!("this candidate can't be timed: {reason}"))
+}
+
+impl Plan {
+    async fn measure(
+        &self,
+        host: &ValidationHost,
+        cache_dir: &Path,
+        spinner: &Spinner,
+    ) -> Result<Measured, Failure> {
+        spinner.say("prechecking");
+        let start = Instant::now();
+        let prepared = host.precheck(self.request.pvf.clone()).await.map_err(|error| {
+            Failure::runtime(error.kind(), format!("the code can't be prepared: {error}"))
+        })?;
+        let precheck = start.elapsed();
+        if prepared.cached {
+            tracing::warn!("the cache has the artifact: the precheck compiled nothing");
+        }
+
+        spinner.say("validating for the first time");
+        let first = validate(host, &self.request).await?;
+        let mut floor = Floor::default();
+        spinner.say("measuring the floor");
+        floor.extend(self.floor(host, cache_dir, &prepared, self.count.div_ceil(2)).await?);
+        spinner.say("validating one after the other");
+        let (warm, _) = self.validate_many(host, self.count, 1).await?;
+        spinner.say("measuring the floor");
+        floor.extend(self.floor(host, cache_dir, &prepared, self.count / 2).await?);
+        spinner.say("validating at once");
+        // Before the clock runs, as many workers are started as there will be.
+        self.validate_many(host, self.concurrency, self.concurrency).await?;
+        let (_, took) = self.validate_many(host, self.count, self.concurrency).await?;
+
+        let samples = |nanos: Vec<u64>| Samples::new(nanos.into_iter().map(Duration::from_nanos));
+        Ok(Measured {
+            precheck,
+            first,
+            warm: Samples::new(warm),
+            throughput: self.count as f64 / took.as_secs_f64(),
+            in_process: samples(floor.in_process_ns),
+            forked: samples(floor.forked_ns),
+        })
+    }
+
+    async fn floor(
+        &self,
+        host: &ValidationHost,
+        cache_dir: &Path,
+        prepared: &PrepareReport,
+        count: usize,
+    ) -> Result<Floor, Failure> {
+        if count == 0 {
+            return Ok(Floor::default());
+        }
+        let pvf = &self.request.pvf;
+        let artifact = ArtifactId {
+            code_hash: pvf.code.hash(),
+            prep_hash: pvf.params.prep_hash(),
+            backend: prepared.backend.clone(),
+        };
+        floor::measure(&floor::Request {
+            cache_dir: cache_dir.as_os_str().as_bytes().to_vec(),
+            environment: host.environment().0,
+            artifact,
+            params: (*pvf.params).clone(),
+            input: self.input.clone(),
+            count: count as u64,
+        })
+        .await
+    }
+
+    /// Validates `count` times, from `tasks` tasks. Says what each took, and all together.
+    async fn validate_many(
+        &self,
+        host: &ValidationHost,
+        count: usize,
+        tasks: usize,
+    ) -> Result<(Vec<Duration>, Duration), Failure> {
+        let started = Arc::new(AtomicUsize::new(0));
+        // Dropping the set ends its tasks, and with them their handles to the host.
+        let mut set = JoinSet::new();
+        let start = Instant::now();
+        for _ in 0..tasks {
+            let (host, request, started) = (host.clone(), self.request.clone(), started.clone());
+            set.spawn(async move {
+                let mut took = Vec::new();
+                while started.fetch_add(1, Ordering::Relaxed) < count {
+                    took.push(validate(&host, &request).await?);
+                }
+                Ok::<_, Failure>(took)
+            });
+        }
+        let mut all = Vec::with_capacity(count);
+        while let Some(task) = set.join_next().await {
+            let took = task.map_err(|error| Failure::runtime("panic", error.to_string()))?;
+            all.extend(took?);
+        }
+        Ok((all, start.elapsed()))
+    }
+
+    fn to_json(&self, measured: &Measured) -> BenchJson {
+        let percentile = |samples: &Samples, percent| millis(samples.percentile(percent));
+        BenchJson {
+            precheck_ms: millis(measured.precheck),
+            first_ms: millis(measured.first),
+            warm: WarmJson {
+                n: measured.warm.0.len(),
+                p50_ms: percentile(&measured.warm, 50),
+                p95_ms: percentile(&measured.warm, 95),
+                p99_ms: percentile(&measured.warm, 99),
+            },
+            throughput_per_s: (measured.throughput * 10.0).round() / 10.0,
+            concurrency: self.concurrency,
+            workers: self.workers,
+            floor: FloorJson {
+                in_process_p50_ms: percentile(&measured.in_process, 50),
+                fork_p50_ms: percentile(&measured.forked, 50),
+            },
+        }
+    }
+
+    fn describe(&self, measured: &Measured) -> Facts {
+        let percentile = |samples: &Samples, percent| time(samples.percentile(percent));
+        let mut facts = Facts::default();
+        facts.add("precheck", time(measured.precheck));
+        facts.add("first", time(measured.first));
+        facts.add(
+            "warm",
+            format!(
+                "p50 {}, p95 {}, p99 {} ({} one after the other)",
+                percentile(&measured.warm, 50),
+                percentile(&measured.warm, 95),
+                percentile(&measured.warm, 99),
+                measured.warm.0.len()
+            ),
+        );
+        facts.add(
+            "throughput",
+            format!(
+                "{:.1} per second ({} at once on {} workers)",
+                measured.throughput, self.concurrency, self.workers
+            ),
+        );
+        facts.add(
+            "floor",
+            format!(
+                "p50 {} in process, {} forked",
+                percentile(&measured.in_process, 50),
+                percentile(&measured.forked, 50)
+            ),
+        );
+        facts
+    }
+}
+
+/// Validates once, and says what that took.
+async fn validate(host: &ValidationHost, request: &ValidationRequest) -> Result<Duration, Failure> {
+    let start = Instant::now();
+    let validation = host.validate(request.clone()).await;
+    let took = start.elapsed();
+    check_usable(&validation)?;
+    Ok(took)
+}
+
+/// A verdict may be timed, whichever it is, if the code ran to its end.
+fn check_usable(validation: &Validation) -> Result<(), Failure> {
+    match &validation.verdict {
+        Ok(_) => Ok(()),
+        Err(ValidationError::Invalid(
+            InvalidCandidate::Execution(_) | InvalidCandidate::MalformedResult(_),
+        )) => Ok(()),
+        Err(ValidationError::Invalid(error)) => Err(not_timed(&error.to_string())),
+        Err(error) => Err(verdict::failure(error, "a validation failed")),
+    }
+}
+
+/// Durations, in ascending order.
+#[derive(Debug)]
+struct Samples(Vec<Duration>);
+
+impl Samples {
+    fn new(durations: impl IntoIterator<Item = Duration>) -> Self {
+        let mut durations: Vec<_> = durations.into_iter().collect();
+        durations.sort();
+        Self(durations)
+    }
+
+    /// The least of the durations that at least `percent` of all do not exceed. Zero of none.
+    fn percentile(&self, percent: usize) -> Duration {
+        let rank = (self.0.len() * percent).div_ceil(100).max(1);
+        self.0.get(rank - 1).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pvf_host_core::{
+        InternalError, PossiblyInvalid,
+        backend::ExecuteError,
+        primitives::{HeadData, ValidationResult},
+    };
+    use serde_json::{json, to_value};
+
+    fn samples(millis: impl IntoIterator<Item = u64>) -> Samples {
+        Samples::new(millis.into_iter().map(Duration::from_millis))
+    }
+
+    #[test]
+    fn a_percentile_is_one_of_the_samples() {
+        let hundred = samples((1..=100).rev());
+        for percent in [1, 50, 95, 99, 100] {
+            let expected = Duration::from_millis(percent as u64);
+            assert_eq!(hundred.percentile(percent), expected);
+        }
+        assert_eq!(samples([7]).percentile(50), Duration::from_millis(7));
+        assert_eq!(samples([7, 9]).percentile(50), Duration::from_millis(7));
+        assert_eq!(samples([7, 9]).percentile(95), Duration::from_millis(9));
+        assert_eq!(samples([]).percentile(99), Duration::ZERO);
+    }
+
+    fn validation(verdict: Result<ValidationResult, ValidationError>) -> Validation {
+        Validation { verdict, backend: None, prepare: None, execute: None }
+    }
+
+    #[test]
+    fn an_invalid_candidate_is_timed_if_it_ran_to_its_end() {
+        let trap = InvalidCandidate::Execution(ExecuteError::Trap("unreachable".into()));
+        let result = ValidationResult { head_data: HeadData(vec![1]), ..Default::default() };
+        assert!(check_usable(&validation(Ok(result))).is_ok());
+        assert!(check_usable(&validation(Err(trap.into()))).is_ok());
+        for error in [
+            ValidationError::from(InvalidCandidate::HardTimeout),
+            InvalidCandidate::PovDecompressionFailure(compression::DecompressError::Invalid).into(),
+            PossiblyInvalid::AmbiguousJobDeath("killed".into()).into(),
+            InternalError::HostGone.into(),
+        ] {
+            assert!(check_usable(&validation(Err(error.clone()))).is_err(), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_json_has_every_figure() {
+        let plan = Plan {
+            request: ValidationRequest::from_params(
+                pvf_host_core::Pvf::new(pvf_host_core::Code::new(vec![])),
+                ValidationParams {
+                    parent_head: vec![].into(),
+                    block_data: vec![].into(),
+                    relay_parent_number: 1,
+                    relay_parent_storage_root: Default::default(),
+                    extension: None,
+                },
+                pvf_host_core::ValidationKind::Approval,
+            ),
+            input: vec![],
+            count: 2,
+            concurrency: 4,
+            workers: 3,
+        };
+        let measured = Measured {
+            precheck: Duration::from_millis(100),
+            first: Duration::from_micros(9_500),
+            warm: samples([1, 2]),
+            throughput: 1234.56,
+            in_process: samples([3]),
+            forked: samples([4]),
+        };
+        let expected = json!({
+            "precheck_ms": 100.0,
+            "first_ms": 9.5,
+            "warm": { "n": 2, "p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 2.0 },
+            "throughput_per_s": 1234.6,
+            "concurrency": 4,
+            "workers": 3,
+            "floor": { "in_process_p50_ms": 3.0, "fork_p50_ms": 4.0 },
+        });
+        assert_eq!(to_value(plan.to_json(&measured)).unwrap(), expected);
+    }
+}

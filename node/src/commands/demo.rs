@@ -1,0 +1,197 @@
+//! `pvf demo`: the bundled example on every backend, side by side.
+//!
+//! The example is `examples/adder.wat`: a parachain whose head is a number and a sum, and whose
+//! blocks add to the sum.
+
+use crate::{
+    failure::{Answer, Failure},
+    output::{self, Table},
+    progress::Spinner,
+    session::with_host,
+    units, verdict,
+    verdict::ValidationJson,
+};
+use pvf_host_core::{
+    Code, Config, Pvf, Validation, ValidationHost, ValidationKind, ValidationRequest,
+    backend::{self, BackendId},
+    primitives::{ExecutorParam, ExecutorParams, Hash, ValidationParams},
+    validate_with_retry,
+};
+use serde_json::{Value, json};
+
+/// The example, once for each format of code.
+const EXAMPLES: [&[u8]; 1] = [include_bytes!("../../examples/adder.wasm")];
+
+/// The example's parent head: number 7, sum 100.
+const PARENT: [u64; 2] = [7, 100];
+
+struct Candidate {
+    name: &'static str,
+    about: &'static str,
+    add: u64,
+    new_head: Option<[u64; 2]>,
+}
+
+const CANDIDATES: [Candidate; 2] = [
+    Candidate { name: "good", about: "adds 42 to 100", add: 42, new_head: Some([8, 142]) },
+    Candidate { name: "bad", about: "makes the sum overflow", add: u64::MAX, new_head: None },
+];
+
+impl Candidate {
+    fn request(&self, pvf: Pvf) -> ValidationRequest {
+        let params = ValidationParams {
+            parent_head: bytes(&PARENT).into(),
+            block_data: bytes(&[self.add]).into(),
+            relay_parent_number: 1,
+            relay_parent_storage_root: Hash::default(),
+            extension: None,
+        };
+        ValidationRequest::from_params(pvf, params, ValidationKind::Approval)
+    }
+
+    fn is_judged_rightly(&self, validation: &Validation) -> bool {
+        match (&validation.verdict, self.new_head) {
+            (Ok(result), Some(head)) => result.head_data.0 == bytes(&head),
+            (Err(_), None) => verdict::answer(&validation.verdict) == Answer::No,
+            _ => false,
+        }
+    }
+}
+
+/// The verdicts of one backend on all candidates, in their order.
+struct Column {
+    backend: BackendId,
+    code: Code,
+    validations: Vec<Validation>,
+}
+
+pub(crate) fn run(json: bool) -> Result<Answer, Failure> {
+    let plan = plan()?;
+    let cache = tempfile::Builder::new().prefix("pvf-demo-").tempdir().map_err(|error| {
+        Failure::runtime("io", format!("can't make a temporary directory: {error}"))
+    })?;
+
+    let spinner = Spinner::start("starting");
+    let columns = with_host(Config::new(cache.path()), async |host| {
+        let mut columns = Vec::new();
+        for (backend, code) in plan {
+            spinner.say(format!("preparing and executing on {backend}"));
+            columns.push(Column::fill(&host, backend, code).await);
+        }
+        Ok(columns)
+    })?;
+    drop(spinner);
+
+    if json {
+        output::json(&to_json(&columns))?;
+    } else {
+        output::print(&to_text(&columns))?;
+    }
+    Ok(answer(&columns))
+}
+
+/// Which code to run on which backend.
+fn plan() -> Result<Vec<(BackendId, Code)>, Failure> {
+    let examples = EXAMPLES.map(Code::new);
+    let mut plan = Vec::new();
+    for backend in backend::linked() {
+        match examples.iter().find(|code| (backend.accepts)(code.prefix())) {
+            Some(code) => plan.push((backend.id.clone(), code.clone())),
+            None => tracing::warn!(backend = %backend.id, "no example is in its format"),
+        }
+    }
+    if plan.is_empty() {
+        let message = "no backend is linked that runs an example\n  hint: build this program with \
+                       a feature such as `wasmtime`";
+        return Err(Failure::runtime("backend", message));
+    }
+    Ok(plan)
+}
+
+impl Column {
+    async fn fill(host: &ValidationHost, backend: BackendId, code: Code) -> Self {
+        let params = ExecutorParams::new(vec![ExecutorParam::Backend(backend.clone())]);
+        let pvf = Pvf::new(code.clone()).with_params(params);
+        let mut validations = Vec::new();
+        for candidate in &CANDIDATES {
+            validations.push(validate_with_retry(host, candidate.request(pvf.clone())).await);
+        }
+        Self { backend, code, validations }
+    }
+}
+
+fn answer(columns: &[Column]) -> Answer {
+    let mut judged = columns.iter().flat_map(|column| CANDIDATES.iter().zip(&column.validations));
+    let mut verdicts = columns.iter().flat_map(|column| &column.validations);
+    if verdicts.any(|validation| verdict::answer(&validation.verdict) == Answer::Unknown) {
+        Answer::Unknown
+    } else if judged.all(|(candidate, validation)| candidate.is_judged_rightly(validation)) {
+        Answer::Yes
+    } else {
+        Answer::No
+    }
+}
+
+fn to_json(columns: &[Column]) -> Value {
+    let candidates = CANDIDATES.iter().enumerate().map(|(i, candidate)| {
+        let verdicts = columns.iter().map(|column| {
+            let validation = &column.validations[i];
+            json!({
+                "backend": column.backend.to_string(),
+                "as_expected": candidate.is_judged_rightly(validation),
+                "validation": ValidationJson::new(column.code.hash(), validation),
+            })
+        });
+        json!({
+            "name": candidate.name,
+            "about": candidate.about,
+            "expected": if candidate.new_head.is_some() { "valid" } else { "invalid" },
+            "verdicts": verdicts.collect::<Vec<_>>(),
+        })
+    });
+    json!({ "example": "adder", "candidates": candidates.collect::<Vec<_>>() })
+}
+
+fn to_text(columns: &[Column]) -> String {
+    let cells = |name: &str, cell: &dyn Fn(&Column) -> String| {
+        let mut row = vec![name.to_owned()];
+        row.extend(columns.iter().map(cell));
+        row
+    };
+    let mut table = Table::default();
+    table.row(cells("BACKEND", &|column| column.backend.to_string()));
+    table.row(cells("prepared in", &|column| {
+        let report = column.validations.first().and_then(|first| first.prepare.as_ref());
+        report.map_or_else(|| "-".into(), |report| units::time(report.cost.wall))
+    }));
+    for (i, candidate) in CANDIDATES.iter().enumerate() {
+        let validation = |column: &Column| column.validations[i].clone();
+        table.row(cells(&format!("{}: {}", candidate.name, candidate.about), &|column| {
+            match &validation(column).verdict {
+                Ok(_) => "valid".into(),
+                Err(error) => match verdict::answer(&validation(column).verdict) {
+                    Answer::No => format!("invalid ({})", error.kind()),
+                    _ => format!("could not tell ({error})"),
+                },
+            }
+        }));
+        if candidate.new_head.is_some() {
+            table.row(cells("  new head", &|column| {
+                validation(column).verdict.map_or_else(|_| "-".into(), |new| verdict::head(&new))
+            }));
+        }
+        table.row(cells("  executed in", &|column| {
+            validation(column).execute.map_or_else(|| "-".into(), |run| units::time(run.wall))
+        }));
+    }
+    let judgement = match answer(columns) {
+        Answer::Yes => "Every backend gives the verdicts that the example was made for.",
+        Answer::No => "A backend gives a verdict that the example was not made for.",
+        Answer::Unknown => "A backend could not tell.",
+    };
+    format!("{table}\n{judgement}\n")
+}
+
+fn bytes(numbers: &[u64]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+}

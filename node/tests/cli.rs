@@ -1,0 +1,898 @@
+//! The program as its users see it: arguments in, exit code, text and JSON out, and nothing left
+//! behind.
+//!
+//! Every run is in a process group of its own. After each one the group must be empty, and the cache
+//! must hold no unfinished file and no lock.
+
+use parity_scale_codec::Encode;
+use pvf_host_core::{
+    artifact::CacheLock,
+    primitives::{Hash, ValidationParams, ValidationParamsExtension, compression},
+};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+use std::{
+    env, fs,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
+
+/// The example's new head after `adder-good.block`: number 8, sum 142.
+const NEW_HEAD: &str = "0x08000000000000008e00000000000000";
+
+/// A directory for a test's files, with a cache in it.
+struct Place {
+    directory: TempDir,
+}
+
+/// What became of a run.
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Place {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn cache(&self) -> PathBuf {
+        self.path("cache")
+    }
+
+    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
+        fs::write(self.path(name), content).unwrap();
+        self.path(name).to_str().unwrap().to_owned()
+    }
+
+    /// Writes a guest given as the fields of a WebAssembly text module.
+    fn guest(&self, fields: &str) -> String {
+        self.write("guest.wasm", guest(fields))
+    }
+
+    /// A program for the worker's place.
+    fn script(&self, text: &str) -> String {
+        let source = self.write("script.txt", text);
+        let script = self.path("script");
+        // Another process writes it: a file that this one had open for writing when another test
+        // forked could not be executed.
+        let installed = Command::new("install").args(["-m", "755", &source]).arg(&script).status();
+        assert!(installed.unwrap().success());
+        script.to_str().unwrap().to_owned()
+    }
+
+    /// Starts the program in a session of its own, by which every process that it starts is found.
+    fn start(&self, arguments: &[&str]) -> Child {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pvf"));
+        // SAFETY: between fork and exec there is one system call, and nothing is allocated.
+        unsafe { command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?)) };
+        command
+            .args(arguments)
+            .env("XDG_CACHE_HOME", self.path("xdg"))
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    /// Runs the program with the cache of this place.
+    fn run(&self, arguments: &[&str]) -> Run {
+        let cache = self.cache();
+        self.run_plain(&[arguments, &["--cache-dir", cache.to_str().unwrap()]].concat())
+    }
+
+    /// Runs the program with these arguments alone.
+    fn run_plain(&self, arguments: &[&str]) -> Run {
+        self.finish(self.start(arguments))
+    }
+
+    fn finish(&self, child: Child) -> Run {
+        let session = child.id();
+        let output = child.wait_with_output().unwrap();
+        let run = Run {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        assert_eq!(within(Duration::from_secs(2), || members(session), Vec::is_empty), [0u32; 0]);
+        self.assert_cache_is_clean();
+        run
+    }
+
+    fn assert_cache_is_clean(&self) {
+        let mut directories = vec![self.cache(), self.path("xdg")];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(&directory).into_iter().flatten().map(Result::unwrap) {
+                let name = entry.file_name();
+                assert!(!name.to_str().unwrap().starts_with('.'), "left behind: {name:?}");
+                if entry.file_type().unwrap().is_dir() {
+                    directories.push(entry.path());
+                }
+            }
+        }
+    }
+
+    /// Validates a candidate of the example's, with other code and further arguments.
+    fn validate(&self, code: &str, block: &str, more: &[&str]) -> Run {
+        let head = format!("@{EXAMPLES}/adder-parent-head.hex");
+        let candidate =
+            ["validate", "--json", "--code", code, "--parent-head", &head, "--block", block];
+        self.run(&[&candidate, more].concat())
+    }
+
+    fn validate_guest(&self, fields: &str, more: &[&str]) -> Run {
+        self.validate(&self.guest(fields), &example("adder-good.block"), more)
+    }
+
+    /// Validates the example's good candidate.
+    fn validate_example(&self, more: &[&str]) -> Run {
+        self.validate(&example("adder.wasm"), &example("adder-good.block"), more)
+    }
+}
+
+impl Run {
+    #[track_caller]
+    fn expect(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    fn json(&self) -> Value {
+        assert_eq!(self.stdout.lines().count(), 1, "{}", self.stdout);
+        serde_json::from_str(&self.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn expect_verdict(&self, verdict: &str, code: i32) -> Value {
+        let json = self.expect(code).json();
+        assert_eq!(json["verdict"], verdict, "{json}");
+        json
+    }
+
+    /// Exit code 1, and this kind of reason.
+    #[track_caller]
+    fn expect_invalid(&self, kind: &str) {
+        let json = self.expect_verdict("invalid", 1);
+        assert_eq!(json["reason"]["kind"], kind, "{json}");
+        assert!(json["result"].is_null());
+    }
+
+    /// Exit code 3, and this kind of reason.
+    #[track_caller]
+    fn expect_error(&self, kind: &str) -> Value {
+        let json = self.expect_verdict("error", 3);
+        assert_eq!(json["reason"]["kind"], kind, "{json}");
+        json
+    }
+
+    /// Exit code 2, nothing on standard output, and this on standard error.
+    #[track_caller]
+    fn expect_usage(&self, message: &str) {
+        self.expect(2);
+        assert_eq!(self.stdout, "");
+        assert!(self.stderr.contains(message), "{}", self.stderr);
+    }
+}
+
+/// The processes in a session.
+fn members(session: u32) -> Vec<u32> {
+    let session_of = |stat: &str| {
+        // Behind the name, which may hold anything: state, parent, process group, session.
+        stat.rsplit_once(')')?.1.split_whitespace().nth(3)?.parse::<u32>().ok()
+    };
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let pid = entry.ok()?.file_name().to_str()?.parse::<u32>().ok()?;
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        (session_of(&stat) == Some(session)).then_some(pid)
+    });
+    processes.collect()
+}
+
+/// Looks again and again until what is seen is fine, or the time is over.
+fn within<T>(limit: Duration, look: impl Fn() -> T, is_fine: impl Fn(&T) -> bool) -> T {
+    let start = Instant::now();
+    loop {
+        let seen = look();
+        if is_fine(&seen) || start.elapsed() > limit {
+            return seen;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn guest(fields: &str) -> Vec<u8> {
+    let module = format!(
+        r#"(module {fields}
+             (memory (export "memory") 1)
+             (global (export "__heap_base") i32 (i32.const 4096)))"#
+    );
+    wat::parse_str(module).unwrap()
+}
+
+fn validate_block(body: &str) -> String {
+    format!(r#"(func (export "validate_block") (param i32 i32) (result i64) {body})"#)
+}
+
+fn example(name: &str) -> String {
+    format!("{EXAMPLES}/{name}")
+}
+
+fn adder() -> Vec<u8> {
+    fs::read(example("adder.wasm")).unwrap()
+}
+
+fn params() -> ValidationParams {
+    ValidationParams {
+        parent_head: [7u64, 100].encode().into(),
+        block_data: 42u64.encode().into(),
+        relay_parent_number: 9,
+        relay_parent_storage_root: Hash([1; 32]),
+        extension: None,
+    }
+}
+
+// Verdicts
+
+#[test]
+fn a_good_candidate_is_valid_with_the_new_head() {
+    let json = Place::new().validate_example(&[]).expect_verdict("valid", 0);
+    let expected = json!({
+        "head_data": NEW_HEAD,
+        "new_validation_code": null,
+        "upward_messages": [],
+        "horizontal_messages": [],
+        "processed_downward_messages": 0,
+        "hrmp_watermark": 1,
+    });
+    assert_eq!(json["result"], expected);
+    assert_eq!(json["reason"], Value::Null);
+    assert_eq!(json["backend"], "wasmtime");
+    assert_eq!(json["prepare"]["cached"], false);
+    assert!(json["prepare"]["artifact_bytes"].as_u64() > Some(0));
+    assert!(json["execute"]["wall_ms"].as_f64() > Some(0.0));
+}
+
+#[test]
+fn a_bad_candidate_is_invalid() {
+    let place = Place::new();
+    place.validate(&example("adder.wasm"), &example("adder-bad.block"), &[]).expect_invalid("trap");
+    let empty = place.write("empty", "");
+    place.validate(&example("adder.wasm"), &empty, &[]).expect_invalid("trap");
+}
+
+#[test]
+fn the_second_run_finds_the_artifact_in_the_cache() {
+    let place = Place::new();
+    assert_eq!(place.validate_example(&[]).expect(0).json()["prepare"]["cached"], false);
+    assert_eq!(place.validate_example(&[]).expect(0).json()["prepare"]["cached"], true);
+}
+
+#[test]
+fn people_read_text() {
+    let place = Place::new();
+    let head = format!("@{EXAMPLES}/adder-parent-head.hex");
+    let run = place.run(&[
+        "validate",
+        "--code",
+        &example("adder.wasm"),
+        "--parent-head",
+        &head,
+        "--block",
+        &example("adder-good.block"),
+    ]);
+    let mut lines = run.expect(0).stdout.lines();
+    assert_eq!(lines.next(), Some("verdict    valid"));
+    assert_eq!(lines.next(), Some(&*format!("new head   {NEW_HEAD}")));
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn parameters_may_come_in_one_file_with_or_without_the_extension() {
+    let place = Place::new();
+    let extension = ValidationParamsExtension::V3 {
+        relay_parent: Hash([2; 32]),
+        scheduling_parent: Hash([3; 32]),
+    };
+    for extension in [None, Some(extension)] {
+        let file = place.write("params", ValidationParams { extension, ..params() }.encode());
+        let run = place.run(&[
+            "validate",
+            "--json",
+            "--code",
+            &example("adder.wasm"),
+            "--params",
+            &file,
+            "--kind",
+            "approval",
+        ]);
+        let json = run.expect_verdict("valid", 0);
+        assert_eq!(json["result"]["head_data"], NEW_HEAD);
+        assert_eq!(json["result"]["hrmp_watermark"], 9);
+    }
+}
+
+#[test]
+fn a_parent_head_is_text_or_a_file_of_text_or_of_bytes() {
+    let place = Place::new();
+    let raw = [7u64, 100].encode();
+    let text = fs::read_to_string(example("adder-parent-head.hex")).unwrap();
+    let from_text = format!("@{}", place.write("text", format!("  0x{text}\n")));
+    let from_bytes = format!("@{}", place.write("bytes", &raw));
+    for head in [text.trim(), &from_text, &from_bytes] {
+        let run = place.run(&[
+            "validate",
+            "--json",
+            "--code",
+            &example("adder.wasm"),
+            "--parent-head",
+            head,
+            "--block",
+            &example("adder-good.block"),
+            "--relay-parent-number",
+            "5",
+        ]);
+        assert_eq!(run.expect_verdict("valid", 0)["result"]["hrmp_watermark"], 5, "{head}");
+    }
+}
+
+#[test]
+fn compressed_code_and_a_compressed_block_are_fine() {
+    let place = Place::new();
+    let code = place.write("code", compression::compress(&adder(), 3).unwrap());
+    let block = fs::read(example("adder-good.block")).unwrap();
+    let block = place.write("block", compression::compress(&block, 3).unwrap());
+    let json = place.validate(&code, &block, &[]).expect_verdict("valid", 0);
+    assert_eq!(json["result"]["head_data"], NEW_HEAD);
+}
+
+#[test]
+fn a_guests_complaint_is_seen_without_asking() {
+    let place = Place::new();
+    // Level 1 is an error. A fat pointer is a length above an address.
+    let fields = format!(
+        r#"(import "env" "ext_logging_log_version_1" (func $log (param i32 i64 i64)))
+           (data (i32.const 0) "runtime\1b[2Jno such block")
+           {}"#,
+        validate_block(
+            "(call $log (i32.const 1) (i64.const 0x700000000) (i64.const 0x1200000007))
+             (unreachable)"
+        )
+    );
+    let run = place.validate_guest(&fields, &[]);
+    run.expect_invalid("trap");
+    assert!(run.stderr.contains("no such block"), "{}", run.stderr);
+    assert!(!run.stderr.contains('\x1b'), "{}", run.stderr);
+}
+
+// Hostile guests
+
+#[test]
+fn an_endless_loop_is_invalid_when_its_time_is_over() {
+    let place = Place::new();
+    let endless = validate_block("(loop (br 0)) (unreachable)");
+    place.validate_guest(&endless, &["--timeout-ms", "200"]).expect_invalid("hard_timeout");
+    place
+        .validate_guest(&endless, &["--executor-param", "PvfExecTimeout=backing:200"])
+        .expect_invalid("hard_timeout");
+}
+
+#[test]
+fn memory_that_grows_without_end_is_invalid_whether_granted_or_not() {
+    let place = Place::new();
+    // Touches each page that it gets; ends when it gets no more.
+    let grower = validate_block(
+        "(local $page i32)
+         (loop $more
+           (local.set $page (memory.grow (i32.const 1)))
+           (if (i32.ge_s (local.get $page) (i32.const 0))
+             (then
+               (i32.store (i32.mul (local.get $page) (i32.const 65536)) (i32.const 1))
+               (br $more))))
+         (unreachable)",
+    );
+    place.validate_guest(&grower, &[]).expect_invalid("trap");
+    place
+        .validate_guest(&grower, &["--executor-param", "MaxMemoryPages=16"])
+        .expect_invalid("trap");
+}
+
+#[test]
+fn endless_recursion_is_invalid() {
+    let recursion = format!(
+        "(func $again (param i64) (result i64)
+           (i64.add (call $again (local.get 0)) (i64.const 1)))
+         {}",
+        validate_block("(call $again (i64.const 0))")
+    );
+    Place::new().validate_guest(&recursion, &[]).expect_invalid("trap");
+}
+
+#[test]
+fn a_result_outside_of_memory_or_of_garbage_is_invalid() {
+    let place = Place::new();
+    let outside = validate_block("(i64.const 0x7fffffff00000000)");
+    place.validate_guest(&outside, &[]).expect_invalid("invalid_output");
+    let garbage = validate_block("(i64.const 0x300000000)");
+    place.validate_guest(&garbage, &[]).expect_invalid("malformed_result");
+}
+
+#[test]
+fn a_module_without_the_entry_point_or_with_another_signature_is_invalid() {
+    let place = Place::new();
+    place.validate_guest("", &[]).expect_invalid("invalid_output");
+    let wrong = r#"(func (export "validate_block") (result i32) (i32.const 0))"#;
+    place.validate_guest(wrong, &[]).expect_invalid("invalid_output");
+}
+
+// Code that is none
+
+#[test]
+fn an_empty_file_and_a_text_file_are_no_code() {
+    let place = Place::new();
+    let text = "This is not the code you are looking for.";
+    for (name, content, kind, says) in [
+        ("empty", "", "prevalidation", "the code is empty"),
+        ("text", text, "backend", "no linked backend accepts code that begins with \"This is \""),
+    ] {
+        let code = place.write(name, content);
+        let json = place.validate(&code, &example("adder-good.block"), &[]).expect_error(kind);
+        let message = json["reason"]["message"].as_str().unwrap();
+        assert!(message.contains(says), "{message}");
+        place.run(&["precheck", "--json", "--code", &code]).expect_verdict("rejected", 1);
+        let explicit = ["precheck", "--json", "--backend", "wasmtime", "--code", &code];
+        let json = place.run(&explicit).expect_verdict("rejected", 1);
+        assert_eq!(json["reason"]["kind"], "prevalidation");
+    }
+}
+
+#[test]
+fn damaged_code_is_rejected_and_says_nothing_about_the_candidate() {
+    let place = Place::new();
+    let whole = adder();
+    let code = place.write("half", &whole[..whole.len() / 2]);
+    let rejected =
+        place.run(&["precheck", "--json", "--code", &code]).expect_verdict("rejected", 1);
+    assert_eq!(rejected["reason"]["kind"], "prevalidation");
+    place.validate(&code, &example("adder-good.block"), &[]).expect_error("prevalidation");
+}
+
+#[test]
+fn compression_that_is_cut_short_is_rejected() {
+    let place = Place::new();
+    let whole = compression::compress(&adder(), 3).unwrap();
+    let code = place.write("cut", &whole[..whole.len() - 20]);
+    let precheck = ["precheck", "--json", "--code", &code, "--backend", "wasmtime"];
+    let rejected = place.run(&precheck).expect_verdict("rejected", 1);
+    assert_eq!(rejected["reason"]["kind"], "decompression");
+    let validate = ["--backend", "wasmtime"];
+    let block = example("adder-good.block");
+    place.validate(&code, &block, &validate).expect_error("decompression");
+}
+
+#[test]
+fn code_that_decompresses_to_too_much_is_rejected() {
+    let place = Place::new();
+    let mut bomb = adder();
+    bomb.resize(compression::CODE_LIMIT + 1, 0);
+    let code = place.write("bomb", compression::compress(&bomb, 1).unwrap());
+    let rejected =
+        place.run(&["precheck", "--json", "--code", &code]).expect_verdict("rejected", 1);
+    assert_eq!(rejected["reason"]["kind"], "decompression");
+    place.validate(&code, &example("adder-good.block"), &[]).expect_error("decompression");
+    // The limit can be chosen.
+    let small = place.write("small", compression::compress(&adder(), 1).unwrap());
+    let precheck = ["precheck", "--json", "--code", &small, "--code-limit", "100"];
+    place.run(&precheck).expect_verdict("rejected", 1);
+}
+
+#[test]
+fn a_block_that_decompresses_to_too_much_is_invalid() {
+    let place = Place::new();
+    let bomb = vec![0; compression::POV_LIMIT + 1];
+    let block = place.write("bomb", compression::compress(&bomb, 1).unwrap());
+    let code = example("adder.wasm");
+    place.validate(&code, &block, &[]).expect_invalid("pov_decompression_failure");
+    let small = place.write("small", compression::compress(&[0; 64], 1).unwrap());
+    let more = ["--pov-limit", "63"];
+    place.validate(&code, &small, &more).expect_invalid("pov_decompression_failure");
+    let cut = compression::compress(&[0; 64], 1).unwrap();
+    let cut = place.write("cut", &cut[..cut.len() - 1]);
+    place.validate(&code, &cut, &[]).expect_invalid("pov_decompression_failure");
+}
+
+#[test]
+fn code_is_prechecked() {
+    let place = Place::new();
+    let code = example("adder.wasm");
+    let json = place.run(&["precheck", "--json", "--code", &code]).expect_verdict("accepted", 0);
+    assert_eq!(json["backend"], "wasmtime");
+    assert_eq!(json["prepare"]["cached"], false);
+    let text = place.run(&["precheck", "--code", &code]).expect(0).stdout.clone();
+    assert!(text.starts_with("verdict   accepted\n"), "{text}");
+    assert!(text.contains("cached; in "), "{text}");
+}
+
+// Wrong usage
+
+#[test]
+fn a_file_that_is_not_there_is_wrong_usage() {
+    let place = Place::new();
+    let (code, block) = (example("adder.wasm"), example("adder-good.block"));
+    let missing = place.path("missing").to_str().unwrap().to_owned();
+    let because = format!("from {missing}: No such file");
+    place.validate(&missing, &block, &[]).expect_usage(&because);
+    place.validate(&code, &missing, &[]).expect_usage(&because);
+    place.run(&["precheck", "--json", "--code", &missing]).expect_usage(&because);
+    place
+        .run(&["validate", "--json", "--code", &code, "--params", &missing])
+        .expect_usage(&because);
+    let head = format!("@{missing}");
+    place
+        .run(&["validate", "--code", &code, "--parent-head", &head, "--block", &block])
+        .expect_usage(&because);
+    place.validate("/", &block, &[]).expect_usage("Is a directory");
+    place.validate("/dev/zero", &block, &[]).expect_usage("longer than");
+}
+
+#[test]
+fn parameters_that_can_not_be_decoded_are_wrong_usage() {
+    let place = Place::new();
+    let good = params().encode();
+    let too_long = [&good[..], &[9]].concat();
+    for content in [&b""[..], b"text", &good[..good.len() - 1], &too_long] {
+        let file = place.write("params", content);
+        place
+            .run(&["validate", "--json", "--code", &example("adder.wasm"), "--params", &file])
+            .expect_usage("holds no SCALE-encoded ValidationParams");
+    }
+    place
+        .run(&[
+            "validate",
+            "--code",
+            &example("adder.wasm"),
+            "--parent-head",
+            "0x0g",
+            "--block",
+            &example("adder-good.block"),
+        ])
+        .expect_usage("not a hexadecimal digit");
+}
+
+#[test]
+fn executor_parameters_that_make_no_sense_are_wrong_usage() {
+    let place = Place::new();
+    for (more, message) in [
+        (&["--executor-param", "Gas=1"][..], "valid names: MaxMemoryPages"),
+        (&["--executor-param", "MaxMemoryPages=0"], "outside of 1 to 65536"),
+        (&["--executor-param", "PvfExecTimeout=backing:12000"], "not below"),
+        (&["--backend", "wasmtime", "--executor-param", "Backend=wasmtime"], "given twice"),
+        (&["--backend", "nosuch"], "linked: wasmtime"),
+        (&["--executor-param", "Backend=nosuch"], "linked: wasmtime"),
+        (&["--backend", "No Such"], "can't name a backend"),
+        (&["--workers", "0"], "--workers"),
+        (&["--colour"], "--colour"),
+    ] {
+        place.validate_example(more).expect_usage(message);
+    }
+    place.run_plain(&[]).expect_usage("Usage: pvf");
+}
+
+#[test]
+fn a_cache_is_needed_and_the_message_says_how_to_name_one() {
+    let place = Place::new();
+    let output = Command::new(env!("CARGO_BIN_EXE_pvf"))
+        .args(["precheck", "--code", &example("adder.wasm")])
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("--cache-dir"));
+    // With a home there is one.
+    let run = place.run_plain(&["precheck", "--code", &example("adder.wasm")]);
+    run.expect(0);
+    assert!(place.path("xdg/pvf-host").is_dir());
+}
+
+#[test]
+fn the_help_lets_a_newcomer_begin() {
+    let place = Place::new();
+    let help = place.run_plain(&["--help"]).expect(0).stdout.clone();
+    for needed in ["pvf demo", "Exit codes:", "validate", "precheck", "completions"] {
+        assert!(help.contains(needed), "{needed}");
+    }
+    assert!(!help.contains("bench-floor"));
+    let help = place.run_plain(&["validate", "--help"]).expect(0).stdout.clone();
+    for needed in ["--parent-head", "[default: 1]", "hexadecimal", "MaxMemoryPages"] {
+        assert!(help.contains(needed), "{needed}");
+    }
+}
+
+// Machines with problems
+
+#[test]
+fn a_worker_program_that_is_none_is_an_error() {
+    let place = Place::new();
+    let missing = place.path("missing").to_str().unwrap().to_owned();
+    let exits = place.script("#!/bin/sh\necho something is missing >&2\nexit 7\n");
+    let json = place.validate_example(&["--worker-program", &missing]).expect_error("worker");
+    assert!(json["reason"]["message"].as_str().unwrap().contains("No such file"));
+    let run = place.validate_example(&["--worker-program", &exits]);
+    let json = run.expect_error("worker");
+    let message = json["reason"]["message"].as_str().unwrap();
+    assert!(message.contains("something is missing"), "{message}");
+    assert!(run.stderr.contains("--worker-program"), "{}", run.stderr);
+    let garbage =
+        place.script("#!/bin/sh\nprintf 'eight by and more garbage' >&0\nexec sleep 60\n");
+    place.validate_example(&["--worker-program", &garbage]).expect_error("worker");
+    let code = example("adder.wasm");
+    place
+        .run(&["precheck", "--json", "--code", &code, "--worker-program", &garbage])
+        .expect_error("worker");
+}
+
+#[test]
+fn a_cache_that_can_not_be_written_is_an_error() {
+    let place = Place::new();
+    let precheck =
+        ["precheck", "--json", "--code", &example("adder.wasm"), "--cache-dir", "/dev/null/x"];
+    let run = place.run_plain(&precheck);
+    run.expect_error("cache_unusable");
+    assert!(run.stderr.contains("--cache-dir"), "{}", run.stderr);
+    place
+        .run_plain(&["cache", "list", "--json", "--cache-dir", "/dev/null/x"])
+        .expect_error("cache_unusable");
+}
+
+#[test]
+fn a_cache_that_another_host_uses_is_an_error() {
+    let place = Place::new();
+    place.validate_example(&[]).expect(0);
+    let lock = CacheLock::acquire(&place.cache()).unwrap();
+    let run = place.validate_example(&[]);
+    run.expect_error("cache_in_use");
+    assert!(run.stderr.contains("in use by another validation host"), "{}", run.stderr);
+    place.run(&["cache", "clear", "--json"]).expect_error("cache_in_use");
+    // Looking is allowed.
+    place.run(&["cache", "list"]).expect(0);
+    drop(lock);
+    place.validate_example(&[]).expect(0);
+    assert!(CacheLock::acquire(&place.cache()).is_ok(), "the lock was left behind");
+}
+
+#[test]
+fn a_damaged_artifact_is_found_and_prepared_anew() {
+    let place = Place::new();
+    place.validate_example(&[]).expect(0);
+    place.run(&["cache", "verify"]).expect(0);
+    let artifact = artifacts(&place.cache()).pop().unwrap();
+    let mut bytes = fs::read(&artifact).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&artifact, bytes).unwrap();
+
+    let run = place.run(&["cache", "verify", "--json"]);
+    let entry = &run.expect(1).json()["environments"][0]["entries"][0];
+    assert_eq!(entry["state"], "damaged");
+    let json = place.validate_example(&[]).expect_verdict("valid", 0);
+    assert_eq!(json["prepare"]["cached"], false);
+    place.run(&["cache", "verify"]).expect(0);
+}
+
+fn artifacts(cache: &Path) -> Vec<PathBuf> {
+    let list = |path: &Path| -> Vec<_> {
+        fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    list(cache).iter().filter(|path| path.is_dir()).flat_map(|path| list(path)).collect()
+}
+
+// The cache
+
+#[test]
+fn the_cache_is_listed_pruned_and_cleared() {
+    let place = Place::new();
+    let list = || place.run(&["cache", "list", "--json"]).expect(0).json()["environments"].clone();
+    assert_eq!(list(), json!([]));
+    assert_eq!(place.run(&["cache", "clear", "--json"]).expect(0).json()["removed"], 0);
+    assert!(!place.cache().exists());
+
+    place.validate_example(&[]).expect(0);
+    let damaged = place.write("half", &adder()[..20]);
+    place.run(&["precheck", "--code", &damaged]).expect(1);
+    let entries = list()[0]["entries"].clone();
+    let mut states: Vec<_> =
+        entries.as_array().unwrap().iter().map(|entry| entry["state"].as_str().unwrap()).collect();
+    states.sort_unstable();
+    assert_eq!(states, ["artifact", "failure"]);
+
+    // All that is there was needed today.
+    let prune = place.run(&["cache", "prune", "--max-size", "0", "--json"]);
+    assert_eq!(prune.expect(0).json()["removed"], 0);
+    let prune = place.run(&["cache", "prune", "--max-size", "1KiB", "--min-age", "0s", "--json"]);
+    assert_eq!(prune.expect(0).json()["removed"], 1);
+    assert_eq!(list()[0]["entries"].as_array().unwrap().len(), 1);
+    assert_eq!(place.run(&["cache", "clear", "--json"]).expect(0).json()["removed"], 1);
+    assert_eq!(list(), json!([]));
+    assert_eq!(fs::read_dir(place.cache()).unwrap().count(), 0);
+}
+
+// The other commands
+
+#[test]
+fn the_demo_shows_every_backends_verdicts() {
+    let place = Place::new();
+    let json = place.run_plain(&["demo", "--json"]).expect(0).json();
+    let backends = place.run_plain(&["backends", "--json"]).expect(0).json();
+    let backends = backends["backends"].as_array().unwrap();
+    assert!(backends.iter().any(|backend| backend["id"] == "wasmtime"));
+    for candidate in json["candidates"].as_array().unwrap() {
+        let verdicts = candidate["verdicts"].as_array().unwrap();
+        assert!(!verdicts.is_empty() && verdicts.len() <= backends.len());
+        for verdict in verdicts {
+            assert_eq!(verdict["validation"]["verdict"], candidate["expected"]);
+            assert_eq!(verdict["as_expected"], true);
+        }
+    }
+    let text = place.run_plain(&["demo"]).expect(0).stdout.clone();
+    assert!(text.contains(NEW_HEAD), "{text}");
+    assert!(!place.path("xdg").exists(), "the demo uses a cache of its own");
+}
+
+fn bench(place: &Place, code: &str, block: &str, more: &[&str]) -> Run {
+    let head = format!("@{EXAMPLES}/adder-parent-head.hex");
+    let run = ["bench", "--json", "--code", code, "--parent-head", &head, "--block", block];
+    place.run_plain(&[&run, more].concat())
+}
+
+#[test]
+fn the_bench_measures_everything() {
+    let place = Place::new();
+    let more = ["--count", "7", "--concurrency", "3", "--workers", "2"];
+    for block in ["adder-good.block", "adder-bad.block"] {
+        let json = bench(&place, &example("adder.wasm"), &example(block), &more).expect(0).json();
+        assert_eq!((&json["concurrency"], &json["workers"]), (&json!(3), &json!(2)));
+        assert_eq!(json["warm"]["n"], 7);
+        for figure in [
+            &json["precheck_ms"],
+            &json["first_ms"],
+            &json["warm"]["p50_ms"],
+            &json["warm"]["p95_ms"],
+            &json["warm"]["p99_ms"],
+            &json["throughput_per_s"],
+            &json["floor"]["in_process_p50_ms"],
+            &json["floor"]["fork_p50_ms"],
+        ] {
+            assert!(figure.as_f64() > Some(0.0), "{json}");
+        }
+    }
+    assert!(!place.path("xdg").exists(), "the bench uses a cache of its own");
+}
+
+#[test]
+fn the_bench_refuses_what_it_can_not_time() {
+    let place = Place::new();
+    let block = example("adder-good.block");
+    let endless = place.guest(&validate_block("(loop (br 0)) (unreachable)"));
+    bench(&place, &endless, &block, &["--timeout-ms", "100"]).expect_error("not_timed");
+    let bomb = place.write("bomb", compression::compress(&[0; 100], 1).unwrap());
+    bench(&place, &example("adder.wasm"), &bomb, &["--pov-limit", "10"]).expect_error("not_timed");
+    let no_code = place.write("no-code", "no code");
+    bench(&place, &no_code, &block, &[]).expect_error("backend");
+}
+
+#[test]
+fn there_are_completions_for_every_shell() {
+    let place = Place::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = place.run_plain(&["completions", shell]).expect(0).stdout.clone();
+        assert!(script.contains("validate"), "{shell}");
+    }
+    place.run_plain(&["completions", "tcsh"]).expect_usage("possible values");
+}
+
+// Ends
+
+/// Starts an endless validation, and waits until its job runs.
+fn start_endless(place: &Place) -> Child {
+    let code = place.guest(&validate_block("(loop (br 0)) (unreachable)"));
+    let cache = place.cache();
+    let child = place.start(&[
+        "validate",
+        "--code",
+        &code,
+        "--parent-head",
+        "0x00",
+        "--block",
+        &example("adder-good.block"),
+        "--timeout-ms",
+        "60000",
+        "--cache-dir",
+        cache.to_str().unwrap(),
+    ]);
+    // The program, a prepare worker, an execute worker and its job.
+    let group = within(Duration::from_secs(20), || members(child.id()), |group| group.len() >= 4);
+    assert!(group.len() >= 4, "{group:?}");
+    child
+}
+
+#[test]
+fn an_interrupted_run_leaves_nothing_behind() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        let place = Place::new();
+        let child = start_endless(&place);
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let run = place.finish(child);
+        run.expect(3);
+        assert!(run.stderr.contains("interrupted"), "{}", run.stderr);
+        assert!(CacheLock::acquire(&place.cache()).is_ok());
+    }
+}
+
+#[test]
+fn a_killed_run_leaves_no_process() {
+    let place = Place::new();
+    let child = start_endless(&place);
+    kill_process(Pid::from_child(&child), Signal::KILL).unwrap();
+    assert_eq!(place.finish(child).code, None);
+    place.validate_example(&[]).expect(0);
+}
+
+// Real PVFs
+
+/// The directory with real PVFs, if there is one.
+fn fixtures() -> Option<PathBuf> {
+    env::var_os("PVF_FIXTURES").map(PathBuf::from)
+}
+
+fn fixture(directory: &Path, name: &str) -> String {
+    directory.join(name).to_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_relay_chains_own_adder_gets_its_known_verdicts() {
+    let Some(fixtures) = fixtures() else { return };
+    let place = Place::new();
+    let head = format!("@{}", fixture(&fixtures, "adder-parent-head.hex"));
+    let validate = |block: &str| {
+        let (code, block) = (fixture(&fixtures, "adder.blob"), fixture(&fixtures, block));
+        let arguments =
+            ["validate", "--json", "--code", &code, "--parent-head", &head, "--block", &block];
+        place.run(&arguments)
+    };
+    let expected = json!({
+        "head_data": "0x0100000000000000804df47c526d888b3f52091df4e253c821e9991ec88e342722cc48\
+                      5fda31747ea88d962ceb769d13dd202a8b8478e3a3f9d762a5702f76db9fd33d9f6af919ea",
+        "new_validation_code": null,
+        "upward_messages": [],
+        "horizontal_messages": [],
+        "processed_downward_messages": 0,
+        "hrmp_watermark": 1,
+    });
+    assert_eq!(validate("adder-good.block").expect_verdict("valid", 0)["result"], expected);
+    validate("adder-bad.block").expect_invalid("trap");
+}
+
+#[test]
+fn real_runtimes_are_accepted_and_panic_visibly_at_random_blocks() {
+    let Some(fixtures) = fixtures() else { return };
+    let place = Place::new();
+    let block = place.write("random", (0..100u8).map(|i| i.wrapping_mul(151)).collect::<Vec<_>>());
+    for runtime in ["asset-hub-polkadot.blob", "collectives-polkadot.blob"] {
+        let code = fixture(&fixtures, runtime);
+        place.run(&["precheck", "--json", "--code", &code]).expect_verdict("accepted", 0);
+        let run = place.validate(&code, &block, &["--kind", "approval"]);
+        run.expect_verdict("invalid", 1);
+        assert!(run.stderr.contains("Invalid parachain block data"), "{}", run.stderr);
+    }
+}
