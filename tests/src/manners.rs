@@ -1,0 +1,233 @@
+//! Workers that break the protocol.
+//!
+//! A worker that greets as it should may still be up to anything, once somebody has got hold of it.
+//! The tests' worker program has bad [`Manners`] if a file beside it says so.
+
+use parity_scale_codec::{Decode, DecodeAll, Encode};
+use pvf_host_core::{
+    backend::{self, memory_file},
+    primitives::ExecutorParams,
+    worker::{
+        WORKER_ARGUMENT,
+        frame::{FrameReader, FrameWriter, MAX_DESCRIPTORS},
+        protocol::{
+            ExecuteResponse, HostHello, JobOutcome, JobUsage, LinkedBackend, LoadResponse, LogLine,
+            MAX_FRAME, PACKAGE_VERSION, PROTOCOL_VERSION, PrepareResponse, WorkerHello, WorkerKind,
+        },
+    },
+};
+use rustix::{
+    fs::SealFlags,
+    net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
+};
+use std::{
+    fs,
+    io::{IoSlice, Write},
+    mem::MaybeUninit,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// What a worker does wrong, after it has greeted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Manners {
+    /// It says something when nobody has asked.
+    Interrupt,
+    /// It hangs up when it is asked for something.
+    HangUp,
+    /// It answers with nonsense.
+    Mumble,
+    /// It announces an answer of a length that nobody has memory for.
+    Boast,
+    /// It begins its answer and does not end it.
+    TrailOff,
+    /// It passes more descriptors than anybody asked for.
+    Overload,
+    /// It answers twice.
+    Repeat,
+    /// It says that an artifact was made, and hands none over.
+    PromiseArtifact,
+    /// It hands over an artifact that it can still change.
+    KeepArtifact,
+    /// It hands over an artifact of no length.
+    EmptyArtifact,
+    /// It gives as a result what is none.
+    ForgeResult,
+    /// It sends more log than a worker keeps.
+    Chatter,
+}
+
+impl Manners {
+    fn path(worker: &Path) -> PathBuf {
+        worker.with_extension("manners")
+    }
+
+    /// Gives these to the workers that are started by this path from now on.
+    pub(crate) fn teach(self, worker: &Path) {
+        // At once, for a worker that reads half of it would be a good one.
+        let path = Self::path(worker);
+        let new = path.with_extension("new");
+        fs::write(&new, self.encode()).expect("the file can be written");
+        fs::rename(new, path).expect("the file can be renamed");
+    }
+
+    /// Makes those good again.
+    pub(crate) fn forget(worker: &Path) {
+        fs::remove_file(Self::path(worker)).expect("the file is there");
+    }
+}
+
+/// Becomes a worker with bad manners, if there is a file that says so.
+pub fn run_if_rude() {
+    let mut arguments = std::env::args_os();
+    let Some(program) = arguments.next().map(PathBuf::from) else { return };
+    if arguments.next().is_none_or(|argument| argument != WORKER_ARGUMENT) {
+        return;
+    }
+    let Ok(manners) = fs::read(Manners::path(&program)) else { return };
+    let manners = Manners::decode_all(&mut &manners[..]).expect("the tests wrote that");
+    let is_prepare = arguments.next().is_some_and(|kind| kind == WorkerKind::Prepare.as_str());
+    let mut host = Host::new();
+    host.greet();
+    if manners == Manners::Interrupt {
+        host.say(&(), &[]);
+    }
+    if is_prepare {
+        host.hear();
+        host.answer_prepare(manners);
+    } else {
+        host.hear();
+        if let Manners::ForgeResult | Manners::Chatter = manners {
+            host.say(&LoadResponse::Ready, &[]);
+            host.hear();
+            host.answer_execute(manners);
+        } else {
+            host.answer(manners, &LoadResponse::Ready, &[]);
+        }
+    }
+    // Until the host has had enough.
+    loop {
+        host.hear();
+    }
+}
+
+struct Host {
+    socket: OwnedFd,
+    reader: FrameReader,
+}
+
+impl Host {
+    fn new() -> Self {
+        let socket = std::io::stdin().as_fd().try_clone_to_owned().expect("there is a socket");
+        Self { socket, reader: FrameReader::new(u64::MAX) }
+    }
+
+    fn hear(&mut self) -> Vec<u8> {
+        loop {
+            match self.reader.receive(self.socket.as_fd()) {
+                Ok(Some(frame)) => return frame.bytes,
+                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+                Err(_) => std::process::exit(0),
+            }
+        }
+    }
+
+    fn say(&self, message: &impl Encode, descriptors: &[BorrowedFd<'_>]) {
+        let bytes = message.encode();
+        let mut writer = FrameWriter::new(&bytes, descriptors);
+        while !writer.send(self.socket.as_fd()).unwrap_or_else(|_| std::process::exit(0)) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Sends bytes that need not be a frame.
+    fn say_piece(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !descriptors.is_empty() {
+            control.push(SendAncillaryMessage::ScmRights(descriptors));
+        }
+        let bytes = [IoSlice::new(bytes)];
+        let sent = sendmsg(&self.socket, &bytes, &mut control, SendFlags::NOSIGNAL);
+        sent.unwrap_or_else(|_| std::process::exit(0));
+    }
+
+    fn greet(&mut self) {
+        let hello = HostHello::decode_all(&mut &self.hear()[..]).expect("the host greets first");
+        let backends = backend::linked().into_iter().map(|descriptor| LinkedBackend {
+            id: descriptor.id.clone(),
+            version: descriptor.version.to_owned(),
+            fingerprint: hello
+                .want_fingerprints
+                .then(|| (descriptor.fingerprint)(&ExecutorParams::default())),
+        });
+        let hello = WorkerHello {
+            magic: WorkerHello::MAGIC,
+            protocol: PROTOCOL_VERSION,
+            package: PACKAGE_VERSION.to_owned(),
+            backends: backends.collect(),
+        };
+        self.say(&hello, &[]);
+    }
+
+    fn answer_prepare(&self, manners: Manners) {
+        let response = PrepareResponse { result: Ok(()), usage: JobUsage::default() };
+        let mut file = memory_file("pvf-artifact").expect("there is memory");
+        match manners {
+            Manners::PromiseArtifact => self.say(&response, &[]),
+            Manners::KeepArtifact => {
+                file.write_all(b"artifact").expect("there is memory");
+                self.say(&response, &[file.as_fd()]);
+            }
+            other => {
+                if manners != Manners::EmptyArtifact {
+                    file.write_all(b"artifact").expect("there is memory");
+                }
+                let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
+                rustix::fs::fcntl_add_seals(&file, seals).expect("it can be sealed");
+                self.answer(other, &response, &[file.as_fd()]);
+            }
+        }
+    }
+
+    fn answer_execute(&self, manners: Manners) {
+        let line = LogLine {
+            level: backend::LogLevel::Info,
+            target: String::new(),
+            message: "x".repeat(MAX_FRAME as usize),
+        };
+        let log = if manners == Manners::Chatter { vec![line; 1000] } else { vec![] };
+        let response = ExecuteResponse {
+            outcome: JobOutcome::Result(b"no result".to_vec()),
+            usage: JobUsage::default(),
+            log,
+            log_lines_dropped: 0,
+        };
+        self.say(&response, &[]);
+    }
+
+    fn answer(&self, manners: Manners, response: &impl Encode, descriptors: &[BorrowedFd<'_>]) {
+        match manners {
+            Manners::HangUp => std::process::exit(0),
+            Manners::Mumble => self.say(&[0xff_u8; 100], &[]),
+            Manners::Boast => self.say_piece(&(u64::MAX >> 1).to_le_bytes(), &[]),
+            Manners::TrailOff => {
+                self.say_piece(&[100, 0, 0, 0, 0, 0, 0, 0, 1], &[]);
+                std::process::exit(0);
+            }
+            Manners::Overload => {
+                // A frame of a hundred bytes, of which each comes with more descriptors.
+                self.say_piece(&[100, 0, 0, 0, 0, 0, 0, 0], &[]);
+                for _ in 0..100 {
+                    self.say_piece(&[0], &[self.socket.as_fd(); MAX_DESCRIPTORS]);
+                }
+            }
+            Manners::Repeat => {
+                self.say(response, descriptors);
+                self.say(response, descriptors);
+            }
+            _ => self.say(response, descriptors),
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The backend whose code is a [`Script`], in two copies: [`ID`], and [`TWIN_ID`], which accepts only
+//! code that the first accepts too.
+//!
+//! It does nothing to files or to other processes that its script does not name.
+
+use crate::script::{MAGIC, OnCall, OnLoad, OnPrepare, SHARED_MAGIC, Script};
+use parity_scale_codec::{Decode, DecodeAll, Encode};
+use pvf_host_core::{
+    backend::{
+        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Execute, ExecuteError,
+        Fingerprint, GuestLog, LoadedArtifact, LogLevel, Prepare, RuntimeConstructionError,
+    },
+    primitives::{ExecutorParams, ValidationParams, ValidationResult, blake2_256},
+};
+use rustix::{
+    process::Signal,
+    time::{ClockId, clock_gettime},
+};
+use std::{hint::black_box, time::Duration};
+
+/// The name of the scripted backend.
+pub const ID: BackendId = BackendId::from_static("scripted");
+/// The name of its twin.
+pub const TWIN_ID: BackendId = BackendId::from_static("scripted-twin");
+
+inventory::submit! {
+    BackendDescriptor {
+        id: ID,
+        version: "1",
+        accepts: |prefix| prefix.starts_with(MAGIC) || prefix.starts_with(SHARED_MAGIC),
+        fingerprint: |_| Ok(Fingerprint::of(&[b"scripted"])),
+        prepare: &Scripted,
+        execute: &Scripted,
+    }
+}
+
+inventory::submit! {
+    BackendDescriptor {
+        id: TWIN_ID,
+        version: "1",
+        accepts: |prefix| prefix.starts_with(SHARED_MAGIC),
+        fingerprint: |_| Ok(Fingerprint::of(&[b"scripted"])),
+        prepare: &Scripted,
+        execute: &Scripted,
+    }
+}
+
+struct Scripted;
+
+/// What an artifact consists of.
+#[derive(Encode, Decode)]
+struct Content {
+    script: Script,
+    /// The worker whose job prepared it.
+    prepared_by: u32,
+    padding: Vec<u8>,
+}
+
+impl Prepare for Scripted {
+    fn prevalidate(&self, code: &[u8], _: &ExecutorParams) -> Result<(), BackendPrepareError> {
+        match script(code) {
+            Some(Script { prepare: OnPrepare::RejectInPrevalidation, .. }) => {
+                Err(BackendPrepareError::Prevalidation("as scripted".into()))
+            }
+            Some(_) => Ok(()),
+            None => Err(BackendPrepareError::Prevalidation("not a script".into())),
+        }
+    }
+
+    fn prepare(&self, code: &[u8], _: &ExecutorParams) -> Result<Vec<u8>, BackendPrepareError> {
+        let script = script(code).expect("only prevalidated code is prepared");
+        let mut padding = vec![];
+        match script.prepare {
+            OnPrepare::Succeed | OnPrepare::RejectInPrevalidation => {}
+            OnPrepare::SucceedWithPadding(bytes) => padding = vec![0x5a; bytes as usize],
+            OnPrepare::FailToCompile => {
+                return Err(BackendPrepareError::Compilation("as scripted".into()));
+            }
+            OnPrepare::Panic => panic!("as scripted"),
+            OnPrepare::Abort => std::process::abort(),
+            OnPrepare::ExitWithoutAnswer => exit(),
+            OnPrepare::Spin { threads, millis } => {
+                let spin = || spin(Duration::from_millis(millis.into()));
+                std::thread::scope(|scope| {
+                    for _ in 0..threads {
+                        scope.spawn(spin);
+                    }
+                });
+            }
+            OnPrepare::SpinForever => spin(Duration::MAX),
+            OnPrepare::SleepForever => sleep_forever(),
+            OnPrepare::Allocate(mebibytes) => allocate(mebibytes),
+        }
+        Ok(Content { script, prepared_by: parent(), padding }.encode())
+    }
+
+    fn check_runtime_construction(
+        &self,
+        artifact: &Artifact,
+        params: &ExecutorParams,
+    ) -> Result<(), RuntimeConstructionError> {
+        self.load(artifact, params).map(drop)
+    }
+}
+
+impl Execute for Scripted {
+    fn load(
+        &self,
+        artifact: &Artifact,
+        _: &ExecutorParams,
+    ) -> Result<Box<dyn LoadedArtifact>, RuntimeConstructionError> {
+        let Content { script, prepared_by, .. } = Content::decode_all(&mut artifact.bytes())
+            .map_err(|error| RuntimeConstructionError(error.to_string()))?;
+        match script.load {
+            OnLoad::Succeed => {}
+            OnLoad::Fail => return Err(RuntimeConstructionError("as scripted".into())),
+            OnLoad::FailIfPreparedBy(worker) if worker == prepared_by => {
+                return Err(RuntimeConstructionError("as scripted".into()));
+            }
+            OnLoad::FailIfPreparedBy(_) => {}
+            OnLoad::Panic => panic!("as scripted"),
+            OnLoad::Abort => std::process::abort(),
+            OnLoad::SleepForever => sleep_forever(),
+        }
+        Ok(Box::new(Loaded(script.call)))
+    }
+}
+
+struct Loaded(OnCall);
+
+impl LoadedArtifact for Loaded {
+    fn call(
+        &mut self,
+        entry_point: &str,
+        input: &[u8],
+        mut log: Box<dyn GuestLog>,
+    ) -> Result<Vec<u8>, ExecuteError> {
+        if entry_point != "validate_block" {
+            return Err(ExecuteError::InvalidOutput(format!("no function {entry_point}")));
+        }
+        let call = match &self.0 {
+            OnCall::AsTheBlockSays => said_by_block(input)?,
+            call => call.clone(),
+        };
+        let mut head = blake2_256(input).0.to_vec();
+        match call {
+            OnCall::HashInput => {}
+            OnCall::Return(bytes) => head = bytes,
+            OnCall::ReturnBig(bytes) => head = vec![0x5a; bytes as usize],
+            OnCall::AsTheBlockSays | OnCall::Trap => {
+                return Err(ExecuteError::Trap("as scripted".into()));
+            }
+            OnCall::GuestPanic => return Err(ExecuteError::Panic("as scripted".into())),
+            OnCall::InvalidOutput => return Err(ExecuteError::InvalidOutput("as scripted".into())),
+            OnCall::OutOfMemory => return Err(ExecuteError::OutOfMemory("as scripted".into())),
+            OnCall::OutOfGas => return Err(ExecuteError::OutOfGas),
+            OnCall::Garbage => return Ok(vec![0xff; 100]),
+            OnCall::FailToInstantiate => {
+                return Err(RuntimeConstructionError("as scripted".into()).into());
+            }
+            OnCall::BackendPanic => panic!("as scripted"),
+            OnCall::Abort => std::process::abort(),
+            OnCall::ExitWithoutAnswer => exit(),
+            OnCall::Babble => babble(),
+            OnCall::KillWorker => {
+                let worker = rustix::process::getppid().expect("a job has a parent");
+                rustix::process::kill_process(worker, Signal::KILL).expect("it can be killed");
+                sleep_forever();
+            }
+            OnCall::Spin(millis) => spin(Duration::from_millis(millis.into())),
+            OnCall::SpinForever => spin(Duration::MAX),
+            OnCall::SleepForever => sleep_forever(),
+            OnCall::Allocate(mebibytes) => allocate(mebibytes),
+            OnCall::Log(lines) => {
+                for line in 0..lines {
+                    log.log(LogLevel::Info, "script", &format!("line {line}"));
+                }
+            }
+        }
+        Ok(ValidationResult { head_data: head.into(), ..Default::default() }.encode())
+    }
+}
+
+fn script(code: &[u8]) -> Option<Script> {
+    let script = code.strip_prefix(MAGIC).or_else(|| code.strip_prefix(SHARED_MAGIC))?;
+    Script::decode_all(&mut &*script).ok()
+}
+
+fn said_by_block(input: &[u8]) -> Result<OnCall, ExecuteError> {
+    let trap = |error: parity_scale_codec::Error| ExecuteError::Trap(error.to_string());
+    let params = ValidationParams::decode_all(&mut &*input).map_err(trap)?;
+    OnCall::decode_all(&mut &params.block_data.0[..]).map_err(trap)
+}
+
+fn parent() -> u32 {
+    rustix::process::getppid().map_or(0, |pid| pid.as_raw_pid().unsigned_abs())
+}
+
+/// Uses CPU time in this thread.
+fn spin(time: Duration) {
+    let used = || {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    };
+    let start = used();
+    while used() - start < time {}
+}
+
+fn sleep_forever() {
+    spin(crate::processes::VISIBLE_CPU_TIME * 2);
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+fn allocate(mebibytes: u32) {
+    drop(black_box(vec![1_u8; (mebibytes as usize) << 20]));
+}
+
+fn exit() -> ! {
+    // SAFETY: always sound; nothing of this process is used afterwards.
+    unsafe { libc::_exit(0) }
+}
+
+fn babble() {
+    let nonsense = [0xff; 64];
+    for descriptor in 0..100 {
+        // SAFETY: the pointer is to as many bytes as it says. Whatever else the descriptor is for is
+        // disturbed on purpose, and all of it belongs to this process.
+        unsafe { libc::write(descriptor, nonsense.as_ptr().cast(), nonsense.len()) };
+    }
+}

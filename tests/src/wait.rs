@@ -1,0 +1,32 @@
+//! Waiting for what is bound to happen.
+
+use std::time::{Duration, Instant};
+
+/// Far longer than anything takes on the slowest machine: only a bug makes a test wait this long.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
+const INTERVAL: Duration = Duration::from_millis(2);
+
+/// Waits until `is_so`.
+///
+/// # Panics
+///
+/// When that does not happen.
+pub async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    eventually_some(what, || is_so().then_some(())).await;
+}
+
+/// Waits until there is something.
+///
+/// # Panics
+///
+/// When that does not happen.
+pub async fn eventually_some<T>(what: &str, mut find: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = find() {
+            return found;
+        }
+        assert!(start.elapsed() < DEADLINE, "waited in vain until: {what}");
+        tokio::time::sleep(INTERVAL).await;
+    }
+}

@@ -1,0 +1,42 @@
+//! Real hosts with real workers, by subject.
+
+mod artifacts;
+mod bad_workers;
+mod cancellation;
+mod code_by_hash;
+mod limits;
+mod preparation;
+mod queueing;
+#[cfg(feature = "wasmtime")]
+mod real_pvfs;
+mod retry;
+mod verdicts;
+#[cfg(feature = "wasmtime")]
+mod wasm;
+mod workers;
+
+use pvf_host_core::{Config, Validation, ValidationRequest};
+use pvf_tests::{Scratch, TestHost, programs};
+
+/// A host with the defaults.
+async fn host() -> TestHost {
+    host_with(|_| {}).await
+}
+
+/// A host set up by `configure`.
+async fn host_with(configure: impl FnOnce(&mut Config)) -> TestHost {
+    TestHost::new(programs!(), configure).await
+}
+
+/// A directory without a host.
+fn scratch() -> Scratch {
+    Scratch::new(programs!())
+}
+
+/// What a new host with the defaults says about a candidate.
+async fn validated(request: ValidationRequest) -> Validation {
+    let host = host().await;
+    let validation = host.validate(request).await;
+    host.shut_down().await;
+    validation
+}

@@ -1,0 +1,107 @@
+//! Real PVFs, if the environment variable `PVF_FIXTURES` names the directory that has them.
+
+use crate::host;
+use pvf_host_core::{
+    Code, InvalidCandidate, Pvf, ValidationError, ValidationKind, ValidationRequest,
+    backend::ExecuteError,
+    primitives::{Hash, ValidationParams, ValidationResult, hex},
+};
+use std::{fs, path::PathBuf};
+
+/// The directory with the real PVFs. Without one, the test that asks has nothing to do.
+fn fixtures() -> Option<PathBuf> {
+    let directory = std::env::var_os("PVF_FIXTURES").map(PathBuf::from);
+    if directory.is_none() {
+        println!("skipped: PVF_FIXTURES does not name the directory of the real PVFs");
+    }
+    directory
+}
+
+struct Fixtures(PathBuf);
+
+impl Fixtures {
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.0.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    fn read_hex(&self, name: &str) -> Vec<u8> {
+        hex::decode(String::from_utf8(self.read(name)).unwrap().trim()).unwrap()
+    }
+
+    fn pvf(&self, name: &str) -> Pvf {
+        Pvf::new(Code::new(self.read(name)))
+    }
+}
+
+fn request(pvf: Pvf, params: ValidationParams) -> ValidationRequest {
+    ValidationRequest::from_params(pvf, params, ValidationKind::Approval)
+}
+
+fn adder_params(fixtures: &Fixtures, block: &str) -> ValidationParams {
+    ValidationParams {
+        parent_head: fixtures.read_hex("adder-parent-head.hex").into(),
+        block_data: fixtures.read(block).into(),
+        relay_parent_number: 1,
+        relay_parent_storage_root: Hash::default(),
+        extension: None,
+    }
+}
+
+fn is_panic(verdict: &Result<ValidationResult, ValidationError>) -> bool {
+    matches!(
+        verdict,
+        Err(ValidationError::Invalid(InvalidCandidate::Execution(
+            ExecuteError::Trap(_) | ExecuteError::Panic(_)
+        )))
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_adder_adds() {
+    let Some(directory) = fixtures() else { return };
+    let fixtures = Fixtures(directory);
+    let host = host().await;
+    let pvf = fixtures.pvf("adder.blob");
+    host.precheck(pvf.clone()).await.unwrap();
+    let good = request(pvf.clone(), adder_params(&fixtures, "adder-good.block"));
+    let expected = ValidationResult {
+        head_data: hex::decode(
+            "0100000000000000804df47c526d888b3f52091df4e253c821e9991ec88e342722cc485fda31747e\
+             a88d962ceb769d13dd202a8b8478e3a3f9d762a5702f76db9fd33d9f6af919ea",
+        )
+        .unwrap()
+        .into(),
+        hrmp_watermark: 1,
+        ..Default::default()
+    };
+    assert_eq!(host.validate(good.clone()).await.verdict.as_ref(), Ok(&expected));
+    let bad = request(pvf, adder_params(&fixtures, "adder-bad.block"));
+    let verdict = host.validate(bad).await.verdict;
+    assert!(is_panic(&verdict), "{verdict:?}");
+
+    let host = host.restart().await;
+    let validation = host.validate(good).await;
+    assert!(validation.prepare.as_ref().unwrap().cached);
+    assert_eq!(validation.verdict, Ok(expected));
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn real_runtimes_can_be_prepared_and_refuse_junk() {
+    let Some(directory) = fixtures() else { return };
+    let fixtures = Fixtures(directory);
+    let host = host().await;
+    // Arbitrary, but the same each time.
+    let junk: Vec<u8> = (0..100_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    for name in ["asset-hub-polkadot.blob", "collectives-polkadot.blob"] {
+        let pvf = fixtures.pvf(name);
+        host.precheck(pvf.clone()).await.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let params = ValidationParams {
+            block_data: junk.clone().into(),
+            ..adder_params(&fixtures, "adder-good.block")
+        };
+        let verdict = host.validate(request(pvf, params)).await.verdict;
+        assert!(is_panic(&verdict), "{name}: {verdict:?}");
+    }
+    host.shut_down().await;
+}

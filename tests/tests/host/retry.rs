@@ -1,0 +1,240 @@
+//! What is tried again, with a made-up host first, and then with a real one.
+
+use crate::{host, host_with};
+use async_trait::async_trait;
+use pvf_host_core::{
+    ActiveLeavesUpdate, InternalError, InvalidCandidate, PossiblyInvalid, PrepareError,
+    PrepareReport, Pvf, Validation, ValidationBackend, ValidationError, ValidationRequest,
+    backend::RuntimeConstructionError, primitives::ValidationResult, validate_with_retry,
+};
+use pvf_tests::{
+    OnCall, OnLoad, Script, processes,
+    request::{approval, hash_head},
+    valid_head,
+};
+use std::{collections::VecDeque, sync::Mutex, time::Duration};
+use tokio::time::Instant;
+
+type Verdict = Result<ValidationResult, ValidationError>;
+
+/// Gives these verdicts, one after the other, each after some time.
+struct Fake {
+    verdicts: Mutex<VecDeque<Verdict>>,
+    takes: Duration,
+}
+
+#[async_trait]
+impl ValidationBackend for Fake {
+    async fn validate(&self, _: ValidationRequest) -> Validation {
+        tokio::time::sleep(self.takes).await;
+        let verdict = self.verdicts.lock().unwrap().pop_front();
+        let verdict = verdict.expect("no more attempts than expected");
+        Validation { verdict, backend: None, prepare: None, execute: None }
+    }
+
+    async fn precheck(&self, _: Pvf) -> Result<PrepareReport, PrepareError> {
+        unreachable!("a validation is no precheck")
+    }
+
+    async fn heads_up(&self, _: Vec<Pvf>) {}
+
+    async fn update_active_leaves(&self, _: ActiveLeavesUpdate) {}
+}
+
+/// The verdict in the end, when each attempt takes that long and ends like this; how many attempts
+/// there were; and the time from the first attempt's end to the last one's begin.
+async fn retried(
+    request: ValidationRequest,
+    takes: Duration,
+    verdicts: impl IntoIterator<Item = Verdict>,
+) -> (Verdict, usize, Duration) {
+    let verdicts: VecDeque<_> = verdicts.into_iter().collect();
+    let offered = verdicts.len();
+    let fake = Fake { verdicts: Mutex::new(verdicts), takes };
+    let start = Instant::now();
+    let verdict = validate_with_retry(&fake, request).await.verdict;
+    let attempts = offered - fake.verdicts.lock().unwrap().len();
+    (verdict, attempts, start.elapsed() - takes * attempts as u32)
+}
+
+fn construction(reason: &str) -> RuntimeConstructionError {
+    RuntimeConstructionError(reason.into())
+}
+
+fn possibly(error: PossiblyInvalid) -> Verdict {
+    Err(error.into())
+}
+
+fn internal(error: InternalError) -> Verdict {
+    Err(error.into())
+}
+
+fn valid() -> Verdict {
+    Ok(ValidationResult::default())
+}
+
+fn any() -> ValidationRequest {
+    approval(Script::default().pvf())
+}
+
+fn corrupted() -> Verdict {
+    possibly(PossiblyInvalid::CorruptedArtifact("x".into()))
+}
+
+/// What is tried once more, and how long after.
+fn transient() -> Vec<(Verdict, Duration)> {
+    const LATER: Duration = Duration::from_secs(1);
+    let preparation = |error| internal(InternalError::Preparation(error));
+    vec![
+        (possibly(PossiblyInvalid::AmbiguousWorkerDeath("x".into())), LATER),
+        (possibly(PossiblyInvalid::AmbiguousJobDeath("x".into())), LATER),
+        (possibly(PossiblyInvalid::JobError("x".into())), LATER),
+        (corrupted(), Duration::ZERO),
+        (internal(InternalError::Worker("x".into())), LATER),
+        (internal(InternalError::Io("x".into())), LATER),
+        (preparation(PrepareError::Worker("x".into())), LATER),
+        (preparation(PrepareError::JobDied("x".into())), LATER),
+        (preparation(PrepareError::Store("x".into())), LATER),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_pass_is_tried_once_more_after_its_time() {
+    for (error, delay) in transient() {
+        let attempts = [error.clone(), valid(), valid()];
+        assert_eq!(retried(any(), Duration::ZERO, attempts).await, (valid(), 2, delay));
+        let attempts = [error.clone(), error.clone(), valid()];
+        assert_eq!(retried(any(), Duration::ZERO, attempts).await, (error, 2, delay));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_not_change_is_not_tried_again() {
+    let hash = Script::default().code().hash();
+    let unavailable = PrepareError::CodeUnavailable { hash, reason: "x".into() };
+    let timed_out = PrepareError::TimedOut { limit: Duration::ZERO };
+    for verdict in [
+        valid(),
+        Err(InvalidCandidate::HardTimeout.into()),
+        Err(InvalidCandidate::OversizedInput(0).into()),
+        Err(ValidationError::Preparation(PrepareError::Prevalidation("x".into()))),
+        Err(ValidationError::ExecutionDeadline),
+        internal(InternalError::HostGone),
+        internal(InternalError::Preparation(unavailable)),
+        internal(InternalError::Preparation(timed_out)),
+    ] {
+        let attempts = [verdict.clone(), valid()];
+        let outcome = retried(any(), Duration::ZERO, attempts).await;
+        assert_eq!(outcome, (verdict, 1, Duration::ZERO));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_class_of_error_has_a_retry_of_its_own() {
+    let mut classes = transient();
+    // Those that are internal share one.
+    classes.truncate(5);
+    let delay = classes.iter().map(|(_, delay)| *delay).sum();
+    let errors = classes.into_iter().map(|(error, _)| error);
+    let outcome = retried(any(), Duration::ZERO, errors.chain([valid()])).await;
+    assert_eq!(outcome, (valid(), 6, delay));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_failure_to_load_makes_the_candidate_invalid() {
+    let first = possibly(PossiblyInvalid::RuntimeConstruction(construction("first")));
+    let second = possibly(PossiblyInvalid::RuntimeConstruction(construction("second")));
+    let judged = Err(ValidationError::Invalid(InvalidCandidate::RepeatedRuntimeConstruction {
+        first: construction("first"),
+        second: construction("second"),
+    }));
+    let outcome = retried(any(), Duration::ZERO, [first.clone(), second, valid()]).await;
+    assert_eq!(outcome, (judged, 2, Duration::ZERO));
+    let outcome = retried(any(), Duration::ZERO, [first, valid()]).await;
+    assert_eq!(outcome, (valid(), 2, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_tried_again_when_the_execution_timeout_has_passed() {
+    let seconds = Duration::from_secs;
+    let within = |timeout| ValidationRequest { timeout: Some(seconds(timeout)), ..any() };
+    for (error, delay) in transient() {
+        let attempts = [error.clone(), valid()];
+        // With a second left, there is no time to wait for one.
+        let (_, count, _) = retried(within(10), seconds(9), attempts.clone()).await;
+        assert_eq!(count, if delay.is_zero() { 2 } else { 1 });
+        let (_, count, _) = retried(within(10), seconds(8), attempts.clone()).await;
+        assert_eq!(count, 2);
+        let (verdict, count, _) = retried(within(10), seconds(10), attempts).await;
+        assert_eq!((verdict, count), (error, 1));
+    }
+    // The last of two classes comes too late, too.
+    let attempts = [corrupted(), possibly(PossiblyInvalid::JobError("x".into())), valid()];
+    assert_eq!(retried(within(10), seconds(5), attempts).await.1, 2);
+}
+
+// With a real host
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_that_can_not_be_loaded_twice_makes_the_candidate_invalid() {
+    let host = host().await;
+    for script in [Script::load(OnLoad::Fail), Script::call(OnCall::FailToInstantiate)] {
+        let before = host.statistics().preparations;
+        let verdict = validate_with_retry(&*host, approval(script.pvf())).await.verdict;
+        assert!(matches!(
+            verdict,
+            Err(ValidationError::Invalid(InvalidCandidate::RepeatedRuntimeConstruction { .. }))
+        ));
+        assert_eq!(host.statistics().preparations - before, 2);
+    }
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_that_loads_after_it_was_prepared_anew_is_as_good_as_any() {
+    use pvf_host_core::worker::protocol::WorkerKind;
+    let host = host().await;
+    // What the worker that is there prepares does not load; what its successor prepares does.
+    let worker = host.worker(WorkerKind::Prepare);
+    let first_worker = OnLoad::FailIfPreparedBy(worker.as_raw_pid().unsigned_abs());
+    let request = approval(Script::load(first_worker).pvf());
+    let verdict = host.validate(request.clone()).await.verdict;
+    assert!(matches!(
+        verdict,
+        Err(ValidationError::PossiblyInvalid(PossiblyInvalid::RuntimeConstruction(_)))
+    ));
+    processes::kill(worker).await;
+    let validation = validate_with_retry(&*host, request.clone()).await;
+    assert_eq!(valid_head(validation), hash_head(&request));
+    assert_eq!(host.statistics().preparations, 2);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_whose_job_died_once_gets_its_verdict() {
+    let host = host().await;
+    let host_to_retry = host.handle();
+    let request = approval(Script::call(OnCall::Spin(300)).pvf());
+    let validation = {
+        let request = request.clone();
+        tokio::spawn(async move { validate_with_retry(&host_to_retry, request).await })
+    };
+    processes::kill(host.busy_job().await).await;
+    assert_eq!(valid_head(validation.await.unwrap()), hash_head(&request));
+    assert_eq!(host.statistics().executions, 2);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_that_always_kills_its_job_is_given_up_after_the_second_time() {
+    let host = host_with(|config| config.execute_workers_max = 1).await;
+    let request = approval(Script::call(OnCall::Abort).pvf());
+    let verdict = validate_with_retry(&*host, request).await.verdict;
+    assert!(matches!(
+        verdict,
+        Err(ValidationError::PossiblyInvalid(PossiblyInvalid::AmbiguousJobDeath(_)))
+    ));
+    assert_eq!(host.statistics().executions, 2);
+    assert_eq!(host.statistics().preparations, 1);
+    host.shut_down().await;
+}

@@ -1,0 +1,320 @@
+//! Worker programs that are none, workers that are kept, and workers that die.
+
+use crate::{host, host_with, scratch};
+use pvf_host_core::{
+    InternalError, PrepareError, StartError, ValidationError,
+    primitives::{ExecutorParam, ExecutorParams},
+    worker::{WorkerProgram, protocol::WorkerKind},
+};
+use pvf_tests::{
+    OnCall, OnPrepare, Scratch, Script, eventually, processes, programs,
+    request::{approval, hash_head},
+    valid_head,
+};
+use std::{path::PathBuf, process::Command, time::Duration};
+
+// Worker programs
+
+async fn start_error(scratch: &Scratch) -> StartError {
+    start_error_within(scratch, scratch.config().spawn_timeout).await
+}
+
+async fn start_error_within(scratch: &Scratch, timeout: Duration) -> StartError {
+    let mut config = scratch.config();
+    config.spawn_timeout = timeout;
+    let error = scratch.start(config).await.expect_err("there is no worker");
+    scratch.assert_nothing_is_left().await;
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_program_that_is_not_there_or_cannot_be_started_is_an_error() {
+    let scratch = scratch();
+    scratch.remove_worker();
+    assert!(matches!(start_error(&scratch).await, StartError::Worker(_)));
+    // Neither can this.
+    std::fs::write(scratch.worker(), "text").unwrap();
+    assert!(matches!(start_error(&scratch).await, StartError::Worker(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_does_not_greet_as_a_worker_does_is_an_error() {
+    let scratch = scratch();
+    for script in [
+        // It ends at once, with or without an excuse.
+        "exit 0",
+        "echo 'What do you want from me?' >&2; exit 3",
+        // It talks, but to nobody.
+        "echo 'Hello, host!'",
+        "while :; do echo 'Hello, host!' >&2; done",
+        // It says nothing that makes sense.
+        "echo 'Hello, host!' >&0",
+        // A frame without end.
+        "printf '\\377\\377\\377\\377\\377\\377\\377\\177' >&0",
+        // A greeting that breaks off.
+        "printf '\\100\\0\\0\\0\\0\\0\\0\\0PVFWORK' >&0",
+        // All that it hears.
+        "exec cat <&0 >&0",
+        // It hangs up and lingers.
+        "exec 0<&-; exec sleep 1000",
+    ] {
+        scratch.install_script(script);
+        // The one that talks to nobody does so until it is given up.
+        let error = start_error_within(&scratch, Duration::from_secs(2)).await;
+        assert!(matches!(error, StartError::Worker(_)), "{script}: {error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_says_nothing_is_given_up_and_ended_with_all_that_it_started() {
+    let scratch = scratch();
+    for script in ["exec sleep 1000", "sleep 1000", "sleep 1000 & exec sleep 1000"] {
+        scratch.install_script(script);
+        let error = start_error_within(&scratch, Duration::from_millis(100)).await;
+        assert!(matches!(error, StartError::Worker(_)), "{script}: {error:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ordinary_program_is_no_worker() {
+    for program in ["/bin/cat", "/bin/true", "/bin/false"] {
+        let scratch = scratch();
+        let mut config = scratch.config();
+        config.worker_program = WorkerProgram::Path(PathBuf::from(program));
+        let error = scratch.start(config).await.expect_err("it is no worker");
+        assert!(matches!(error, StartError::Worker(_)), "{program}: {error:?}");
+        scratch.assert_nothing_is_left().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_program_with_other_backends_is_an_error() {
+    let scratch = scratch();
+    scratch.install_worker(programs!().bare_worker);
+    assert!(matches!(start_error(&scratch).await, StartError::Backends { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_given_up_leaves_nothing() {
+    let scratch = scratch();
+    scratch.install_script("exec 0<&-; sleep 1000 & exec sleep 1000");
+    let start = scratch.start(scratch.config());
+    let is_started = eventually("the program has hung up", || {
+        let processes = scratch.processes();
+        let Some(shell) = processes.first() else { return false };
+        !processes::has_descriptor(shell.pid, 0)
+    });
+    tokio::select! {
+        _ = start => {},
+        () = is_started => {},
+    }
+    scratch.assert_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_program_that_vanishes_is_no_fault_of_the_candidate() {
+    let host = host().await;
+    let known = approval(Script::default().pvf());
+    valid_head(host.validate(known.clone()).await);
+    host.precheck(Script::salted(1).pvf()).await.unwrap();
+    host.scratch().remove_worker();
+    // Workers that are there go on.
+    assert_eq!(valid_head(host.validate(known.clone()).await), hash_head(&known));
+    let verdict = host.validate(approval(Script::salted(1).pvf())).await.verdict;
+    assert!(matches!(verdict, Err(ValidationError::Internal(InternalError::Worker(_)))));
+    processes::kill(host.worker(WorkerKind::Prepare)).await;
+    let answer = host.precheck(Script::salted(2).pvf()).await;
+    assert!(matches!(answer, Err(PrepareError::Worker(_))), "{answer:?}");
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_program_replaced_by_something_else_is_no_fault_of_the_candidate() {
+    let host = host().await;
+    let request = approval(Script::default().pvf());
+    host.precheck(request.pvf.clone()).await.unwrap();
+    host.scratch().install_script("exit 1");
+    let verdict = host.validate(request.clone()).await.verdict;
+    assert!(matches!(verdict, Err(ValidationError::Internal(InternalError::Worker(_)))));
+    // It may be another build of the same, too.
+    host.scratch().install_worker(programs!().worker);
+    host.scratch().rebuild_worker();
+    let verdict = host.validate(request.clone()).await.verdict;
+    assert!(matches!(verdict, Err(ValidationError::Internal(InternalError::Worker(_)))));
+    // When it is back, the artifact is as good as before.
+    host.scratch().install_worker(programs!().worker);
+    let validation = host.validate(request.clone()).await;
+    assert!(validation.prepare.as_ref().unwrap().cached);
+    assert_eq!(valid_head(validation), hash_head(&request));
+    host.shut_down().await;
+}
+
+// Workers that are kept
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_candidate_of_some_code_finds_a_worker_that_has_it_loaded() {
+    let host = host().await;
+    let request = approval(Script::default().pvf());
+    for hot in [false, true, true] {
+        let validation = host.validate(request.clone()).await;
+        assert_eq!(validation.execute.unwrap().hot, hot);
+        assert_eq!(valid_head(validation), hash_head(&request));
+    }
+    let statistics = host.statistics();
+    assert_eq!((statistics.execute_workers_started, statistics.hot_hits), (1, 2));
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_worker_that_was_not_used_for_longest_makes_room() {
+    for (max, starts) in [(0, 4), (1, 4), (2, 3), (3, 3)] {
+        let host = host_with(|config| config.hot_workers_max = max).await;
+        for salt in [0, 1, 0, 2] {
+            valid_head(host.validate(approval(Script::salted(salt).pvf())).await);
+        }
+        assert_eq!(host.statistics().execute_workers_started, starts, "at most {max}");
+        eventually("the others are gone", || host.workers(WorkerKind::Execute).len() == max.min(3))
+            .await;
+        host.shut_down().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_are_kept_as_long_as_their_artifacts_together_are_small_enough() {
+    let host = host_with(|config| config.hot_workers_max_size = 2500).await;
+    for salt in 0..4 {
+        let script = Script::prepare(OnPrepare::SucceedWithPadding(500)).salt(salt);
+        let validation = host.validate(approval(script.pvf())).await;
+        let size = validation.prepare.unwrap().artifact_size;
+        assert!((2500 / 4..2500 / 3).contains(&size), "{size}");
+    }
+    eventually("the first is gone", || host.workers(WorkerKind::Execute).len() == 3).await;
+    let last = approval(Script::prepare(OnPrepare::SucceedWithPadding(500)).salt(3).pvf());
+    assert!(host.validate(last).await.execute.unwrap().hot);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_serves_only_the_parameters_that_it_was_loaded_with() {
+    let host = host().await;
+    let plain = Script::default().pvf();
+    let pages = ExecutorParams::new(vec![ExecutorParam::MaxMemoryPages(100)]);
+    valid_head(host.validate(approval(plain.clone())).await);
+    let other = host.validate(approval(plain.with_params(pages))).await;
+    // It is the same artifact all the same.
+    assert!(other.prepare.as_ref().unwrap().cached);
+    assert!(!other.execute.unwrap().hot);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn candidates_of_the_same_code_run_side_by_side() {
+    let host = host().await;
+    let pvf = Script::call(OnCall::AsTheBlockSays).pvf();
+    let of = |call: OnCall| pvf_tests::request::approval_of(pvf.clone(), call.block());
+    let sleeping = host.submit(of(OnCall::SleepForever)).await;
+    host.busy_job().await;
+    valid_head(host.validate(of(OnCall::HashInput)).await);
+    assert_eq!(host.workers(WorkerKind::Execute).len(), 2);
+    drop(sleeping);
+    host.settle().await;
+    host.shut_down().await;
+}
+
+// Workers that die
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_death_of_an_idle_worker_is_nobodys_business() {
+    let host = host().await;
+    let request = approval(Script::default().pvf());
+    valid_head(host.validate(request.clone()).await);
+    host.rest().await;
+    processes::kill(host.worker(WorkerKind::Execute)).await;
+    let validation = host.validate(request.clone()).await;
+    assert!(!validation.execute.unwrap().hot);
+    assert_eq!(valid_head(validation), hash_head(&request));
+    processes::kill(host.worker(WorkerKind::Prepare)).await;
+    host.precheck(Script::salted(1).pvf()).await.unwrap();
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_worker_that_dies_is_reaped_without_a_request() {
+    let host = host().await;
+    valid_head(host.validate(approval(Script::default().pvf())).await);
+    for kind in [WorkerKind::Execute, WorkerKind::Prepare] {
+        let worker = host.worker(kind);
+        processes::kill(worker).await;
+        eventually("it is reaped", || processes::look(worker.as_raw_pid()).is_none()).await;
+    }
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_death_of_a_job_that_waits_for_its_candidate_is_nobodys_business() {
+    let host = host().await;
+    let request = approval(Script::default().pvf());
+    for hot in [false, true, true] {
+        let validation = host.validate(request.clone()).await;
+        assert_eq!(validation.execute.unwrap().hot, hot);
+        assert_eq!(valid_head(validation), hash_head(&request));
+        host.rest().await;
+        processes::kill(host.jobs()[0].pid).await;
+    }
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_die_one_after_the_other_stop_nobody() {
+    let host = host().await;
+    let request = approval(Script::default().pvf());
+    for _ in 0..10 {
+        assert_eq!(valid_head(host.validate(request.clone()).await), hash_head(&request));
+        host.rest().await;
+        for worker in host.workers(WorkerKind::Execute) {
+            processes::kill(worker).await;
+        }
+    }
+    host.shut_down().await;
+}
+
+// The host's own end
+
+/// Runs in a process of its own, started by the test below, until it is killed.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "is no test, but the host of one"]
+async fn a_host_to_be_killed() {
+    let host = host_with(|config| config.prepare_workers_soft_max = 2).await;
+    println!("{}", host.scratch().worker().display());
+    host.heads_up([Script::prepare(OnPrepare::SpinForever).pvf()]).await;
+    let sleeping = approval(Script::call(OnCall::SleepForever).pvf());
+    valid_head(host.validate(sleeping).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_is_killed_takes_all_its_processes_along() {
+    let scratch = scratch();
+    let output = scratch.cache().with_file_name("output");
+    let mut host = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "workers::a_host_to_be_killed", "--nocapture"])
+        .stdout(std::fs::File::create(&output).unwrap())
+        .spawn()
+        .unwrap();
+    let worker = pvf_tests::eventually_some("the host has told its worker program", || {
+        let output = std::fs::read_to_string(&output).ok()?;
+        // It was written by the test's own process, beside what the test framework writes.
+        let (path, _) = output.split_once("/worker\n")?;
+        Some(PathBuf::from(path.rsplit_once(['\n', ' ']).map_or(path, |(_, path)| path)))
+    })
+    .await;
+    let busy = || {
+        let mut busy = processes::naming(&worker);
+        busy.retain(|process| process.cpu >= processes::VISIBLE_CPU_TIME);
+        busy
+    };
+    eventually("both of its jobs are busy", || busy().len() == 2).await;
+    host.kill().unwrap();
+    host.wait().unwrap();
+    eventually("all of its processes are gone", || processes::naming(&worker).is_empty()).await;
+    std::fs::remove_dir_all(worker).unwrap();
+}
