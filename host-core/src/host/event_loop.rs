@@ -272,6 +272,11 @@ impl EventLoop {
 
     /// The artifact that a PVF needs. Nothing if the code is needed to find out.
     fn identify(&self, pvf: &Pvf) -> Result<Option<ArtifactId>, PrepareError> {
+        if let CodeSource::Bytes(code) = &pvf.code
+            && code.bytes().is_empty()
+        {
+            return Err(PrepareError::Prevalidation("the code is empty".into()));
+        }
         let code_hash = pvf.code.hash();
         let explicit = pvf.params.backend();
         let backend = match (explicit, &pvf.code) {
@@ -477,9 +482,7 @@ fn grants_more_memory(pvf: &Pvf, error: &PrepareError) -> bool {
 /// Why no backend was found: that the code itself is none is the better reason.
 fn why_none(code: &CodeSource, error: SelectionError) -> PrepareError {
     let CodeSource::Bytes(code) = code else { return error.into() };
-    if code.bytes().is_empty() {
-        PrepareError::Prevalidation("the code is empty".into())
-    } else if compression::is_compressed(code.bytes()) && code.prefix().as_bytes().is_empty() {
+    if compression::is_compressed(code.bytes()) && code.prefix().as_bytes().is_empty() {
         PrepareError::Decompression(DecompressError::Invalid.to_string())
     } else {
         error.into()

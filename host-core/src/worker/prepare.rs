@@ -64,11 +64,6 @@ impl PrepareWorker {
         request: &PrepareRequest,
         wall_limit: Duration,
     ) -> (Option<Self>, Result<Prepared, PrepareError>) {
-        if code.is_empty() {
-            // Nothing can be mapped of an empty file.
-            let error = PrepareError::Prevalidation("the code is empty".into());
-            return (Some(self), Err(error));
-        }
         let start = Instant::now();
         let exchange = exchange(&mut self.0, code, request);
         let (response, artifact) = match tokio::time::timeout(wall_limit, exchange).await {
