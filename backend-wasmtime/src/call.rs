@@ -6,7 +6,7 @@ use crate::{
 };
 use pvf_host_core::backend::{ExecuteError, GuestLog, LoadedArtifact, RuntimeConstructionError};
 use pvf_host_functions::{
-    Allocator, AllocatorError, FatPointer, GuestContext, HostCallError, HostError,
+    AllocatorError, CallState, FatPointer, GuestContext, HostCallError, HostError,
 };
 use wasmtime::{AsContextMut, Memory, Trap, TypedFunc};
 
@@ -68,7 +68,7 @@ fn call(ready: &mut Ready, entry_point: &str, input: &[u8]) -> Result<Vec<u8>, E
     let store = &mut ready.store;
 
     store.data_mut().memory = Some(memory);
-    store.data_mut().allocator = Some(Box::new(Allocator::new(heap_base)));
+    store.data_mut().call = CallState::new(heap_base);
     let injected = Guest(store.as_context_mut()).allocate_and_write(input);
     let argument = injected.map_err(|error| refused_input(error, input.len(), store.data_mut()))?;
 
@@ -136,16 +136,22 @@ fn refused_input(error: HostError, len: usize, state: &mut State) -> ExecuteErro
 /// other trap. Trying again with a new artifact, as after [`ExecuteError::RuntimeConstruction`], would
 /// not help.
 pub(crate) fn classify(error: &wasmtime::Error, state: &mut State) -> ExecuteError {
+    let panic_message = state.call.panic_message.take();
     if let Some(reason) = state.limiter.machine_failed.take() {
         RuntimeConstructionError(reason).into()
-    } else if let Some(message) = state.panic_message.take() {
-        ExecuteError::Panic(message)
     } else if let Some(error) = error.downcast_ref::<InitialMemoryAboveLimit>() {
         ExecuteError::OutOfMemory(error.to_string())
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
-        ExecuteError::Trap(trap.to_string())
+        match panic_message {
+            // How a panic handler ends, once it has logged the message.
+            Some(message) if *trap == Trap::UnreachableCodeReached => ExecuteError::Panic(message),
+            _ => ExecuteError::Trap(trap.to_string()),
+        }
     } else if let Some(error) = error.downcast_ref::<HostCallError>() {
-        ExecuteError::Trap(error.to_string())
+        match panic_message {
+            Some(message) if error.error == HostError::Aborted => ExecuteError::Panic(message),
+            _ => ExecuteError::Trap(error.to_string()),
+        }
     } else if let Some(error) = error.downcast_ref::<MissingFunction>() {
         ExecuteError::Trap(error.to_string())
     } else {

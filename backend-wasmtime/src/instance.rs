@@ -1,7 +1,7 @@
 //! The state behind one instance, and what host functions see of it.
 
 use pvf_host_core::backend::{GuestLog, LogLevel};
-use pvf_host_functions::{Allocator, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
+use pvf_host_functions::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
 use std::{borrow::Cow, io};
 use wasmtime::{Memory, ResourceLimiter, StoreContextMut};
 
@@ -12,12 +12,10 @@ const MAX_PAGES: u32 = 65_536;
 pub(crate) struct State {
     /// Set once the instance exists, so not while a start function runs.
     pub(crate) memory: Option<Memory>,
-    /// Set for the call, so not while a start function runs.
-    pub(crate) allocator: Option<Box<Allocator>>,
+    /// Made new for the call. While a start function runs it has no allocator.
+    pub(crate) call: CallState,
     /// Where the guest's log lines go.
     pub(crate) log: Box<dyn GuestLog>,
-    /// What the guest said before it trapped.
-    pub(crate) panic_message: Option<String>,
     /// The limit on the memory.
     pub(crate) limiter: Limiter,
 }
@@ -25,7 +23,7 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(page_limit: u32, log: Box<dyn GuestLog>) -> Self {
         let limiter = Limiter { page_limit, memory_exists: false, machine_failed: None };
-        Self { memory: None, allocator: None, log, panic_message: None, limiter }
+        Self { memory: None, call: CallState::default(), log, limiter }
     }
 }
 
@@ -141,15 +139,11 @@ impl GuestMemory for Guest<'_> {
 
 impl GuestContext for Guest<'_> {
     #[inline]
-    fn allocator(&mut self) -> &mut Option<Box<Allocator>> {
-        &mut self.0.data_mut().allocator
+    fn state(&mut self) -> &mut CallState {
+        &mut self.0.data_mut().call
     }
 
     fn log(&mut self, level: LogLevel, target: &str, message: &str) {
         self.0.data_mut().log.log(level, target, message);
-    }
-
-    fn set_panic_message(&mut self, message: String) {
-        self.0.data_mut().panic_message = Some(message);
     }
 }

@@ -10,10 +10,11 @@ use pvf_host_core::{
     backend::{Artifact, ExecuteError, GuestLog, RuntimeConstructionError},
     primitives::ExecutorParams,
 };
-use pvf_host_functions::HostCallError;
+use pvf_host_functions::{HostCallError, HostFunction, ValueType};
 use std::collections::HashSet;
 use wasmtime::{
-    AsContextMut, Caller, Engine, ExternType, Instance, InstancePre, Linker, Module, Store,
+    AsContextMut, Caller, Engine, ExternType, FuncType, Instance, InstancePre, Linker, Module,
+    Store, ValType,
 };
 
 /// The module from which guests import.
@@ -101,8 +102,14 @@ fn instance_pre(
         let ExternType::Func(ty) = import.ty() else {
             return Err(UnknownImport::Kind(module.into(), name.into()).into());
         };
-        // A name may be imported twice.
-        if names.insert(name) && !link_host_function(&mut linker, name)? {
+        if !names.insert(name) {
+            // A name may be imported twice.
+            continue;
+        }
+        let function = HostFunction::find(name);
+        if function.is_some_and(|function| function.is_offered(params, has_type(function, &ty))) {
+            link_host_function(&mut linker, name)?;
+        } else {
             let name = name.to_owned();
             linker.func_new(IMPORT_MODULE, &name.clone(), ty, move |_, _, _| {
                 Err(MissingFunction(name.clone()).into())
@@ -128,9 +135,10 @@ enum UnknownImport {
 pub(crate) struct MissingFunction(String);
 
 macro_rules! link_host_functions {
-    ($($name:literal => $path:path, ($($arg:ident: $ty:ty),*) $(-> $result:ty)?;)*) => {
-        /// Links the host function of this name, if there is one.
-        fn link_host_function(linker: &mut Linker<State>, name: &str) -> wasmtime::Result<bool> {
+    ($($availability:ident $name:literal
+        => $path:path, ($($arg:ident: $ty:ty),*) $(-> $result:ty)?;)*) => {
+        /// Links the host function of this name.
+        fn link_host_function(linker: &mut Linker<State>, name: &str) -> wasmtime::Result<()> {
             match name {
                 $($name => {
                     linker.func_wrap(
@@ -141,12 +149,24 @@ macro_rules! link_host_functions {
                                 .map_err(|error| HostCallError { function: $name, error }.into())
                         },
                     )?;
-                    Ok(true)
+                    Ok(())
                 })*
-                _ => Ok(false),
+                _ => unreachable!("the table is where the name comes from"),
             }
         }
     };
 }
 
 pvf_host_functions::for_each_host_function!(link_host_functions);
+
+/// Whether a host function has this type.
+fn has_type(function: &HostFunction, ty: &FuncType) -> bool {
+    let same = |ours: &ValueType, theirs: ValType| match ours {
+        ValueType::I32 => theirs.is_i32(),
+        ValueType::I64 => theirs.is_i64(),
+    };
+    function.params.len() == ty.params().len()
+        && function.params.iter().zip(ty.params()).all(|(ours, theirs)| same(ours, theirs))
+        && function.result.iter().len() == ty.results().len()
+        && function.result.iter().zip(ty.results()).all(|(ours, theirs)| same(ours, theirs))
+}

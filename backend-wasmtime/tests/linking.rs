@@ -33,13 +33,41 @@ fn an_unknown_function_traps_when_it_is_called_and_not_before() {
 }
 
 #[test]
-fn the_panic_handler_is_an_unknown_function() {
-    let name = "ext_panic_handler_abort_on_panic_version_1";
-    let import = format!(r#"(import "env" "{name}" (func $f (param i64)))"#);
+fn what_a_guest_aborts_with_is_the_reason() {
+    let import = r#"(import "env" "ext_panic_handler_abort_on_panic_version_1" (func $abort (param i64)))
+           (data (i32.const 8) "no such thing")"#;
     assert_eq!(
-        run(&with_import(&import, "(call $f (i64.const 0)) (i64.const 0)")),
+        run(&with_import(import, "(call $abort (i64.const 0xd_0000_0008)) (i64.const 0)")),
+        Err(ExecuteError::Panic("no such thing".into()))
+    );
+}
+
+#[test]
+fn a_panic_handler_of_another_type_is_an_unknown_function() {
+    let name = "ext_panic_handler_abort_on_panic_version_1";
+    let import = format!(r#"(import "env" "{name}" (func $abort (param i32)))"#);
+    assert_eq!(run(&with_import(&import, "(i64.const 0)")).unwrap(), b"");
+    assert_eq!(
+        run(&with_import(&import, "(call $abort (i32.const 0)) (i64.const 0)")),
         trap(&format!("call to a missing function env:{name}"))
     );
+}
+
+#[test]
+fn what_a_guest_logs_before_it_traps_as_unreachable_is_the_reason() {
+    let import = r#"(import "env" "ext_logging_log_version_1" (func $log (param i32 i64 i64)))
+           (data (i32.const 8) "runtimepanicked at the disco")"#;
+    let log = "(call $log (i32.const 0) (i64.const 0x7_0000_0008) (i64.const 0x15_0000_000f))";
+    assert_eq!(
+        run(&with_import(import, &format!("{log} (unreachable)"))),
+        Err(ExecuteError::Panic("panicked at the disco".into()))
+    );
+    // Other traps have a cause of their own.
+    let divide = "(drop (i32.div_u (i32.const 1) (i32.const 0))) (i64.const 0)";
+    assert!(matches!(
+        run(&with_import(import, &format!("{log} {divide}"))),
+        Err(ExecuteError::Trap(_))
+    ));
 }
 
 #[test]

@@ -3,19 +3,33 @@
 use crate::{Allocator, FatPointer, GuestMemory, HostError, MemoryError};
 use pvf_host_core::backend::LogLevel;
 
-/// The guest on whose behalf a host function runs.
-pub trait GuestContext: GuestMemory {
-    /// Where the call's allocator is kept. `None` before there is a memory to allocate from, that is
-    /// while a start function runs.
+/// What the host remembers during one call into a guest. New for each call.
+#[derive(Debug, Default)]
+pub struct CallState {
+    /// `None` before there is a memory to allocate from, that is while a start function runs.
     ///
     /// It is boxed so that it can be taken out, which moves a pointer, while it works on the memory.
-    fn allocator(&mut self) -> &mut Option<Box<Allocator>>;
+    pub allocator: Option<Box<Allocator>>,
+    /// Whether all signatures since the start of a batch were good; `None` outside of a batch.
+    pub batch_verification: Option<bool>,
+    /// What the guest last said about a panic of its own. It counts if the guest traps.
+    pub panic_message: Option<String>,
+}
+
+impl CallState {
+    /// For a call into a guest whose heap begins at `heap_base`.
+    pub fn new(heap_base: u32) -> Self {
+        Self { allocator: Some(Box::new(Allocator::new(heap_base))), ..Self::default() }
+    }
+}
+
+/// The guest on whose behalf a host function runs.
+pub trait GuestContext: GuestMemory {
+    /// What is remembered about this call.
+    fn state(&mut self) -> &mut CallState;
 
     /// Takes one log line. The guest learns nothing of what becomes of it.
     fn log(&mut self, level: LogLevel, target: &str, message: &str);
-
-    /// Remembers that the guest is about to trap because of a panic, and what the panic says.
-    fn set_panic_message(&mut self, message: String);
 
     /// Allocates guest memory.
     ///
@@ -23,9 +37,9 @@ pub trait GuestContext: GuestMemory {
     ///
     /// When the allocator refuses, or there is none.
     fn allocate(&mut self, size: u32) -> Result<u32, HostError> {
-        let mut allocator = self.allocator().take().ok_or(MemoryError::NotReady)?;
+        let mut allocator = self.state().allocator.take().ok_or(MemoryError::NotReady)?;
         let result = allocator.allocate(self, size);
-        *self.allocator() = Some(allocator);
+        self.state().allocator = Some(allocator);
         Ok(result?)
     }
 
@@ -35,9 +49,9 @@ pub trait GuestContext: GuestMemory {
     ///
     /// When the allocator refuses, or there is none.
     fn deallocate(&mut self, ptr: u32) -> Result<(), HostError> {
-        let mut allocator = self.allocator().take().ok_or(MemoryError::NotReady)?;
+        let mut allocator = self.state().allocator.take().ok_or(MemoryError::NotReady)?;
         let result = allocator.deallocate(self, ptr);
-        *self.allocator() = Some(allocator);
+        self.state().allocator = Some(allocator);
         Ok(result?)
     }
 

@@ -17,6 +17,24 @@ pub enum HostError {
     /// An argument that must be a log level is none.
     #[error("{0} is not a log level")]
     NotALogLevel(u8),
+    /// An argument that must be a state version, 0 or 1, is none.
+    #[error("{0} is not a state version")]
+    NotAStateVersion(u8),
+    /// An argument that must be SCALE-encoded can't be decoded. Says what was expected.
+    #[error("the argument is no SCALE-encoded {0}")]
+    Undecodable(&'static str),
+    /// A PVF has no key store, so no keys of its own.
+    #[error("there is no key store")]
+    NoKeyStore,
+    /// A batch was started before the last one was finished.
+    #[error("a batch of signatures is under way already")]
+    BatchAlreadyStarted,
+    /// A batch was finished that was not started.
+    #[error("no batch of signatures is under way")]
+    NoBatch,
+    /// The guest asked to be ended.
+    #[error("the guest aborted")]
+    Aborted,
 }
 
 /// A [`HostError`] and the function that it came out of: what a backend raises as a trap.

@@ -1,7 +1,7 @@
 //! The host functions a PVF may call, written once for every backend.
 //!
 //! A guest calls out for what it can't or need not do itself: memory from the host-side allocator,
-//! log lines, and, in families that follow, hashing, signatures and tries. What such a function
+//! log lines, hashes, signatures and tries. What such a function
 //! does is part of the consensus, and has nothing to do with the engine that runs the guest, so it
 //! lives here, and the engine stays behind two traits:
 //!
@@ -11,13 +11,12 @@
 //! The functions themselves are generic over the context, so that a backend's call of one costs
 //! what a function call costs. [`for_each_host_function!`] lists them all, with the names and types
 //! under which guests import them; a backend hands it a macro of its own that links one function.
-//! [`SIGNATURES`] is the same list as data.
+//! [`HOST_FUNCTIONS`] is the same list as data.
 //!
 //! # What is not here, on purpose
 //!
-//! Storage, offchain, tracing and the panic handler (`ext_panic_handler_abort_on_panic_version_1`)
-//! are not offered to PVFs. A guest may import them; such an import links and traps when called,
-//! like that of any unknown name.
+//! Storage, offchain workers and tracing are not offered to PVFs. A guest may import such functions;
+//! the import links and traps when called, like that of any unknown name.
 
 pub mod allocation;
 mod allocator;
@@ -27,14 +26,15 @@ mod fat_pointer;
 pub mod logging;
 mod memory;
 pub mod misc;
+pub mod panic_handler;
 mod table;
 
 pub use allocator::{Allocator, AllocatorError, MAX_ALLOCATION};
-pub use context::GuestContext;
+pub use context::{CallState, GuestContext};
 pub use error::{HostCallError, HostError};
 pub use fat_pointer::FatPointer;
 pub use memory::{GrowError, GuestMemory, MemoryError, PAGE_SIZE};
-pub use table::{SIGNATURES, Signature, ValueType};
+pub use table::{Availability, HOST_FUNCTIONS, HostFunction, ValueType};
 
 #[cfg(test)]
 mod testing;

@@ -1,10 +1,13 @@
 //! The family `logging`: log lines of the guest.
 
-use crate::{FatPointer, GuestContext, HostError};
+use crate::{GuestContext, HostError};
 use pvf_host_core::backend::LogLevel;
 
 /// What [`max_level_version_1`] answers: `Info`, in a numbering where 0 is `Off`.
 const MAX_LEVEL: u32 = 3;
+
+/// Under this target runtimes log, as an error, what they panic with. Then they trap.
+const PANIC_TARGET: &str = "runtime";
 
 /// Logs `message` under `target`. A message that is not UTF-8 is dropped.
 ///
@@ -26,13 +29,14 @@ pub fn log_version_1<C: GuestContext>(
         4 => LogLevel::Trace,
         other => return Err(HostError::NotALogLevel(other)),
     };
-    let FatPointer { ptr, len } = target.into();
-    let target = guest.bytes(ptr, len)?.into_owned();
+    let target = guest.range(target)?.into_owned();
     let target = String::from_utf8(target).map_err(|_| HostError::NotUtf8)?;
-    let FatPointer { ptr, len } = message.into();
-    let message = guest.bytes(ptr, len)?.into_owned();
+    let message = guest.range(message)?.into_owned();
     if let Ok(message) = String::from_utf8(message) {
         guest.log(level, &target, &message);
+        if level == LogLevel::Error && target == PANIC_TARGET {
+            guest.state().panic_message = Some(message);
+        }
     }
     Ok(())
 }
@@ -52,7 +56,7 @@ pub fn max_level_version_1<C: GuestContext>(_: &mut C) -> Result<u32, HostError>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MemoryError, testing::TestGuest};
+    use crate::{FatPointer, MemoryError, testing::TestGuest};
 
     fn guest() -> TestGuest {
         let mut guest = TestGuest::new(1, 1);
@@ -69,6 +73,18 @@ mod tests {
         let mut guest = guest();
         log_version_1(&mut guest, 1, fat(0, 6), fat(7, 7)).unwrap();
         assert_eq!(guest.lines, [(LogLevel::Warn, "target".to_owned(), "message".to_owned())]);
+    }
+
+    #[test]
+    fn an_error_of_the_runtime_is_remembered_as_what_it_panics_with() {
+        let mut guest = TestGuest::new(1, 1);
+        guest.memory[..12].copy_from_slice(b"runtime::one");
+        log_version_1(&mut guest, 0, fat(0, 12), fat(0, 3)).unwrap();
+        log_version_1(&mut guest, 1, fat(0, 7), fat(0, 4)).unwrap();
+        assert_eq!(guest.state().panic_message, None);
+        log_version_1(&mut guest, 0, fat(0, 7), fat(9, 3)).unwrap();
+        log_version_1(&mut guest, 2, fat(0, 7), fat(0, 4)).unwrap();
+        assert_eq!(guest.state().panic_message.as_deref(), Some("one"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The guest's memory, as host functions see it.
 
+use crate::FatPointer;
 use std::borrow::Cow;
 
 /// The bytes of one page of linear memory.
@@ -39,6 +40,26 @@ pub trait GuestMemory {
     /// When they don't fit inside the memory; nothing was written.
     fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), MemoryError>;
 
+    /// The bytes that a [`FatPointer`], as guests pass it, names.
+    ///
+    /// # Errors
+    ///
+    /// When they are not inside the memory.
+    fn range(&self, packed: u64) -> Result<Cow<'_, [u8]>, MemoryError> {
+        let FatPointer { ptr, len } = packed.into();
+        self.bytes(ptr, len)
+    }
+
+    /// The `N` bytes at `ptr`.
+    ///
+    /// # Errors
+    ///
+    /// When they are not inside the memory.
+    fn array<const N: usize>(&self, ptr: u32) -> Result<[u8; N], MemoryError> {
+        let bytes = self.bytes(ptr, N as u32)?;
+        (*bytes).try_into().map_err(|_| MemoryError::OutOfBounds)
+    }
+
     /// How many pages there are.
     fn pages(&self) -> u32 {
         (self.size() / PAGE_SIZE) as u32
@@ -50,9 +71,7 @@ pub trait GuestMemory {
     ///
     /// When they are not inside the memory.
     fn read_u64(&self, ptr: u32) -> Result<u64, MemoryError> {
-        let bytes = self.bytes(ptr, 8)?;
-        let bytes = (*bytes).try_into().map_err(|_| MemoryError::OutOfBounds)?;
-        Ok(u64::from_le_bytes(bytes))
+        self.array(ptr).map(u64::from_le_bytes)
     }
 
     /// Puts `value` at `ptr`, little endian.

@@ -1,6 +1,6 @@
 //! The family `misc`: printing, for debugging.
 
-use crate::{FatPointer, GuestContext, HostError};
+use crate::{GuestContext, HostError};
 use pvf_host_core::backend::LogLevel;
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use std::fmt::Write;
 const TARGET: &str = "runtime";
 
 /// Of longer data only so many bytes are printed in hexadecimal.
-const MAX_HEX: u32 = 1024;
+const MAX_HEX: usize = 1024;
 
 /// Prints a number.
 ///
@@ -26,8 +26,7 @@ pub fn print_num_version_1<C: GuestContext>(guest: &mut C, value: u64) -> Result
 ///
 /// When the range is out of bounds.
 pub fn print_utf8_version_1<C: GuestContext>(guest: &mut C, text: u64) -> Result<(), HostError> {
-    let FatPointer { ptr, len } = text.into();
-    let text = guest.bytes(ptr, len)?.into_owned();
+    let text = guest.range(text)?.into_owned();
     if let Ok(text) = String::from_utf8(text) {
         guest.log(LogLevel::Debug, TARGET, &text);
     }
@@ -40,15 +39,14 @@ pub fn print_utf8_version_1<C: GuestContext>(guest: &mut C, text: u64) -> Result
 ///
 /// When the range is out of bounds.
 pub fn print_hex_version_1<C: GuestContext>(guest: &mut C, data: u64) -> Result<(), HostError> {
-    let FatPointer { ptr, len } = data.into();
-    let data = guest.bytes(ptr, len)?;
+    let data = guest.range(data)?;
     let mut text = String::new();
-    for byte in data.iter().take(MAX_HEX as usize) {
+    for byte in data.iter().take(MAX_HEX) {
         // Writing to a string can't fail.
         let _ = write!(text, "{byte:02x}");
     }
-    if len > MAX_HEX {
-        let _ = write!(text, "… ({len} bytes)");
+    if data.len() > MAX_HEX {
+        let _ = write!(text, "… ({} bytes)", data.len());
     }
     drop(data);
     guest.log(LogLevel::Debug, TARGET, &text);

@@ -1,11 +1,13 @@
 //! The list of all host functions.
 
+use pvf_host_core::primitives::{ExecutorHostFunction, ExecutorParams};
+
 /// Calls a macro once with every host function.
 ///
 /// The macro gets rows of the form
 ///
 /// ```text
-/// "ext_family_name_version_n" => path::to::function(argument: u32, other: u64) -> u32;
+/// availability "ext_family_name_version_n" => path::to::function, (argument: u32, other: u64) -> u32;
 /// ```
 ///
 /// where the result is missing for a function that returns nothing. `u32` is an `i32` on the guest's
@@ -13,9 +15,13 @@
 /// and returns a `Result` of the row's type and a [`HostError`](crate::HostError). Guests import it
 /// from the module `env`.
 ///
+/// The first word says when guests get it, see [`Availability`]: `always`, `traps`, `untyped` or
+/// `ecc_rfc163`. A backend asks [`HostFunction::is_offered`] instead.
+///
 /// ```
 /// macro_rules! names {
-///     ($($name:literal => $path:path, ($($arg:ident: $ty:ty),*) $(-> $result:ty)?;)*) => {
+///     ($($availability:ident $name:literal
+///         => $path:path, ($($arg:ident: $ty:ty),*) $(-> $result:ty)?;)*) => {
 ///         [$($name),*]
 ///     };
 /// }
@@ -25,20 +31,22 @@
 macro_rules! for_each_host_function {
     ($callback:ident) => {
         $callback! {
-            "ext_allocator_free_version_1"
+            always "ext_allocator_free_version_1"
                 => $crate::allocation::free_version_1, (ptr: u32);
-            "ext_allocator_malloc_version_1"
+            always "ext_allocator_malloc_version_1"
                 => $crate::allocation::malloc_version_1, (size: u32) -> u32;
-            "ext_logging_log_version_1"
+            always "ext_logging_log_version_1"
                 => $crate::logging::log_version_1, (level: u32, target: u64, message: u64);
-            "ext_logging_max_level_version_1"
+            always "ext_logging_max_level_version_1"
                 => $crate::logging::max_level_version_1, () -> u32;
-            "ext_misc_print_hex_version_1"
+            always "ext_misc_print_hex_version_1"
                 => $crate::misc::print_hex_version_1, (data: u64);
-            "ext_misc_print_num_version_1"
+            always "ext_misc_print_num_version_1"
                 => $crate::misc::print_num_version_1, (value: u64);
-            "ext_misc_print_utf8_version_1"
+            always "ext_misc_print_utf8_version_1"
                 => $crate::misc::print_utf8_version_1, (text: u64);
+            untyped "ext_panic_handler_abort_on_panic_version_1"
+                => $crate::panic_handler::abort_on_panic_version_1, (message: u64);
         }
     };
 }
@@ -52,15 +60,66 @@ pub enum ValueType {
     I64,
 }
 
-/// A host function's name and type.
+/// When guests get a host function. Otherwise an import of its name is like that of any name that
+/// nobody knows: it links, whatever its type, and traps when it is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signature {
+pub enum Availability {
+    /// Always.
+    Always,
+    /// Always, and a call always traps: what it would work on does not exist for a PVF.
+    Traps,
+    /// When it is imported with the type that it has here. Polkadot's own host does not know the
+    /// function, so that an import of another type must not make code fail that never calls it.
+    Untyped,
+    /// With this executor parameter.
+    Enabled(ExecutorHostFunction),
+}
+
+/// A host function's name, type and availability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostFunction {
     /// The name by which guests import it.
     pub name: &'static str,
     /// The types of its arguments.
     pub params: &'static [ValueType],
     /// The type of its result, if it has one.
     pub result: Option<ValueType>,
+    /// When guests get it.
+    pub availability: Availability,
+}
+
+impl HostFunction {
+    /// The host function of this name, offered or not.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        let index = HOST_FUNCTIONS.binary_search_by(|function| function.name.cmp(name)).ok()?;
+        Some(&HOST_FUNCTIONS[index])
+    }
+
+    /// Whether a guest that imports the function gets it.
+    ///
+    /// If so, and the import's type is not `matching`, the guest can't be linked.
+    pub fn is_offered(&self, executor_params: &ExecutorParams, matching: bool) -> bool {
+        match self.availability {
+            Availability::Always | Availability::Traps => true,
+            Availability::Untyped => matching,
+            Availability::Enabled(family) => executor_params.host_function_enabled(family),
+        }
+    }
+}
+
+macro_rules! availability {
+    (always) => {
+        Availability::Always
+    };
+    (traps) => {
+        Availability::Traps
+    };
+    (untyped) => {
+        Availability::Untyped
+    };
+    (ecc_rfc163) => {
+        Availability::Enabled(ExecutorHostFunction::EccRfc163)
+    };
 }
 
 macro_rules! value_type {
@@ -81,41 +140,55 @@ macro_rules! result_type {
     };
 }
 
-macro_rules! signatures {
-    ($($name:literal => $path:path, ($($arg:ident: $ty:tt),*) $(-> $result:tt)?;)*) => {
-        &[$(Signature {
+macro_rules! host_functions {
+    ($($availability:ident $name:literal
+        => $path:path, ($($arg:ident: $ty:tt),*) $(-> $result:tt)?;)*) => {
+        &[$(HostFunction {
             name: $name,
             params: &[$(value_type!($ty)),*],
             result: result_type!($($result)?),
+            availability: availability!($availability),
         }),*]
     };
 }
 
 /// All host functions, ordered by name.
-pub const SIGNATURES: &[Signature] = for_each_host_function!(signatures);
+pub const HOST_FUNCTIONS: &[HostFunction] = for_each_host_function!(host_functions);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pvf_host_core::primitives::ExecutorParam;
 
     #[test]
     fn the_list_is_ordered_and_each_name_appears_once() {
-        assert!(SIGNATURES.is_sorted_by(|a, b| a.name < b.name));
+        assert!(HOST_FUNCTIONS.is_sorted_by(|a, b| a.name < b.name));
+        assert!(HOST_FUNCTIONS.iter().all(|one| HostFunction::find(one.name) == Some(one)));
+        assert_eq!(HostFunction::find("ext_storage_get_version_1"), None);
     }
 
     #[test]
     fn types_are_those_guests_are_compiled_against() {
-        let of = |name| SIGNATURES.iter().find(|signature| signature.name == name).unwrap();
-        let log = of("ext_logging_log_version_1");
+        let log = HostFunction::find("ext_logging_log_version_1").unwrap();
         assert_eq!(log.params, [ValueType::I32, ValueType::I64, ValueType::I64]);
         assert_eq!(log.result, None);
-        let malloc = of("ext_allocator_malloc_version_1");
+        let malloc = HostFunction::find("ext_allocator_malloc_version_1").unwrap();
         assert_eq!(malloc.params, [ValueType::I32]);
         assert_eq!(malloc.result, Some(ValueType::I32));
     }
 
     #[test]
-    fn the_panic_handler_is_not_offered() {
-        assert!(SIGNATURES.iter().all(|signature| !signature.name.contains("panic_handler")));
+    fn what_is_offered_depends_on_the_parameters_and_for_the_panic_handler_on_the_type() {
+        let plain = ExecutorParams::default();
+        let ecc = ExecutorHostFunction::EccRfc163;
+        let enabled = ExecutorParams::new(vec![ExecutorParam::EnabledHostFunction(ecc)]);
+        let of = |availability| HostFunction { availability, ..HOST_FUNCTIONS[0] };
+        for matching in [false, true] {
+            assert!(of(Availability::Always).is_offered(&plain, matching));
+            assert!(of(Availability::Traps).is_offered(&plain, matching));
+            assert!(of(Availability::Enabled(ecc)).is_offered(&enabled, matching));
+            assert!(!of(Availability::Enabled(ecc)).is_offered(&plain, matching));
+            assert_eq!(of(Availability::Untyped).is_offered(&plain, matching), matching);
+        }
     }
 }

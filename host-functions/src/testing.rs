@@ -1,6 +1,6 @@
 //! A guest that is a vector.
 
-use crate::{Allocator, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
+use crate::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
 use pvf_host_core::backend::LogLevel;
 use std::borrow::Cow;
 
@@ -8,13 +8,18 @@ pub(crate) struct TestGuest {
     pub(crate) memory: Vec<u8>,
     pub(crate) lines: Vec<(LogLevel, String, String)>,
     page_limit: u32,
-    allocator: Option<Box<Allocator>>,
+    state: CallState,
 }
 
 impl TestGuest {
     pub(crate) fn new(pages: u32, page_limit: u32) -> Self {
         let memory = vec![0; pages as usize * PAGE_SIZE as usize];
-        Self { memory, lines: Vec::new(), page_limit, allocator: None }
+        Self { memory, lines: Vec::new(), page_limit, state: CallState::default() }
+    }
+
+    /// With a heap that begins at `heap_base`.
+    pub(crate) fn with_heap(pages: u32, page_limit: u32, heap_base: u32) -> Self {
+        Self { state: CallState::new(heap_base), ..Self::new(pages, page_limit) }
     }
 }
 
@@ -49,13 +54,11 @@ impl GuestMemory for TestGuest {
 }
 
 impl GuestContext for TestGuest {
-    fn allocator(&mut self) -> &mut Option<Box<Allocator>> {
-        &mut self.allocator
+    fn state(&mut self) -> &mut CallState {
+        &mut self.state
     }
 
     fn log(&mut self, level: LogLevel, target: &str, message: &str) {
         self.lines.push((level, target.to_owned(), message.to_owned()));
     }
-
-    fn set_panic_message(&mut self, _: String) {}
 }
