@@ -69,7 +69,7 @@ fn call(ready: &mut Ready, entry_point: &str, input: &[u8]) -> Result<Vec<u8>, E
 
     store.data_mut().memory = Some(memory);
     store.data_mut().call = CallState::new(heap_base);
-    let injected = Guest(store.as_context_mut()).allocate_and_write(input);
+    let injected = Guest::new(store.as_context_mut()).allocate_and_write(input);
     let argument = injected.map_err(|error| refused_input(error, input.len(), store.data_mut()))?;
 
     let result = function.call(&mut *store, (argument.ptr, argument.len));

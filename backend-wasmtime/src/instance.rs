@@ -2,7 +2,7 @@
 
 use pvf_host_core::backend::{GuestLog, LogLevel};
 use pvf_host_functions::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
-use std::{borrow::Cow, io};
+use std::{borrow::Cow, io, ptr::NonNull, slice};
 use wasmtime::{Memory, ResourceLimiter, StoreContextMut};
 
 /// The most pages that a memory with 32-bit addresses can have.
@@ -89,61 +89,103 @@ impl ResourceLimiter for Limiter {
 }
 
 /// The guest, as host functions see it.
-pub(crate) struct Guest<'a>(pub(crate) StoreContextMut<'a, State>);
+///
+/// Where the memory lies is looked up once, since a host function often costs less than the look-up.
+pub(crate) struct Guest<'a> {
+    store: StoreContextMut<'a, State>,
+    memory: Option<Memory>,
+    base: NonNull<u8>,
+    size: usize,
+}
 
-impl Guest<'_> {
+impl<'a> Guest<'a> {
     #[inline]
-    fn memory(&self) -> Result<Memory, MemoryError> {
-        self.0.data().memory.ok_or(MemoryError::NotReady)
+    pub(crate) fn new(store: StoreContextMut<'a, State>) -> Self {
+        let memory = store.data().memory;
+        let mut guest = Self { store, memory, base: NonNull::dangling(), size: 0 };
+        guest.look_up();
+        guest
     }
 
     #[inline]
-    fn slice(&self, ptr: u32, len: usize) -> Result<&[u8], MemoryError> {
-        let ptr = ptr as usize;
-        let end = ptr.checked_add(len).ok_or(MemoryError::OutOfBounds)?;
-        self.memory()?.data(&self.0).get(ptr..end).ok_or(MemoryError::OutOfBounds)
+    fn look_up(&mut self) {
+        if let Some(memory) = self.memory {
+            let bytes = memory.data_mut(&mut self.store);
+            self.size = bytes.len();
+            self.base = NonNull::from(bytes).cast();
+        }
+    }
+
+    #[inline]
+    fn slice(&self) -> &[u8] {
+        // SAFETY: `base` and `size` are those of the memory's data, or of nothing. The memory belongs
+        // to the store, which `self` borrows for as long as it lives: nobody else reaches the memory,
+        // and it grows in `grow` alone, which looks it up anew. The result borrows `self`.
+        unsafe { slice::from_raw_parts(self.base.as_ptr(), self.size) }
+    }
+
+    #[inline]
+    fn slice_mut(&mut self) -> &mut [u8] {
+        // SAFETY: as in `slice`; and the result borrows `self` mutably.
+        unsafe { slice::from_raw_parts_mut(self.base.as_ptr(), self.size) }
+    }
+
+    /// Why there is nothing at an address.
+    #[cold]
+    fn refuse(&self) -> MemoryError {
+        if self.memory.is_some() { MemoryError::OutOfBounds } else { MemoryError::NotReady }
     }
 }
 
 impl GuestMemory for Guest<'_> {
     #[inline]
     fn size(&self) -> u64 {
-        self.memory().map_or(0, |memory| memory.data_size(&self.0) as u64)
+        self.size as u64
     }
 
     #[inline]
     fn page_limit(&self) -> u32 {
-        self.0.data().limiter.page_limit
+        self.store.data().limiter.page_limit
     }
 
     fn grow(&mut self, pages: u32) -> Result<(), GrowError> {
-        let memory = self.memory().map_err(|_| GrowError)?;
-        memory.grow(&mut self.0, u64::from(pages)).map(drop).map_err(|_| GrowError)
+        let memory = self.memory.ok_or(GrowError)?;
+        let grown = memory.grow(&mut self.store, u64::from(pages));
+        self.look_up();
+        grown.map(drop).map_err(|_| GrowError)
     }
 
     #[inline]
     fn bytes(&self, ptr: u32, len: u32) -> Result<Cow<'_, [u8]>, MemoryError> {
-        self.slice(ptr, len as usize).map(Cow::Borrowed)
+        let (ptr, len) = (ptr as usize, len as usize);
+        match self.slice().get(ptr..ptr + len) {
+            Some(bytes) if self.memory.is_some() => Ok(Cow::Borrowed(bytes)),
+            _ => Err(self.refuse()),
+        }
     }
 
     #[inline]
     fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), MemoryError> {
         let ptr = ptr as usize;
         let end = ptr.checked_add(bytes.len()).ok_or(MemoryError::OutOfBounds)?;
-        let memory = self.memory()?;
-        let range = memory.data_mut(&mut self.0).get_mut(ptr..end);
-        range.ok_or(MemoryError::OutOfBounds)?.copy_from_slice(bytes);
-        Ok(())
+        let ready = self.memory.is_some();
+        match self.slice_mut().get_mut(ptr..end) {
+            Some(range) if ready => {
+                range.copy_from_slice(bytes);
+                Ok(())
+            }
+            _ => Err(self.refuse()),
+        }
     }
 }
 
 impl GuestContext for Guest<'_> {
     #[inline]
     fn state(&mut self) -> &mut CallState {
-        &mut self.0.data_mut().call
+        &mut self.store.data_mut().call
     }
 
     fn log(&mut self, level: LogLevel, target: &str, message: &str) {
-        self.0.data_mut().log.log(level, target, message);
+        self.store.data_mut().log.log(level, target, message);
     }
 }

@@ -145,7 +145,7 @@ macro_rules! link_host_functions {
                         IMPORT_MODULE,
                         $name,
                         |mut caller: Caller<'_, State>, $($arg: $ty),*| -> wasmtime::Result<_> {
-                            $path(&mut Guest(caller.as_context_mut()), $($arg),*)
+                            $path(&mut Guest::new(caller.as_context_mut()), $($arg),*)
                                 .map_err(|error| HostCallError { function: $name, error }.into())
                         },
                     )?;
