@@ -21,8 +21,10 @@
 pub mod allocation;
 mod allocator;
 mod context;
+mod digest;
 mod error;
 mod fat_pointer;
+pub mod hashing;
 pub mod logging;
 mod memory;
 pub mod misc;

@@ -35,6 +35,22 @@ macro_rules! for_each_host_function {
                 => $crate::allocation::free_version_1, (ptr: u32);
             always "ext_allocator_malloc_version_1"
                 => $crate::allocation::malloc_version_1, (size: u32) -> u32;
+            always "ext_hashing_blake2_128_version_1"
+                => $crate::hashing::blake2_128_version_1, (data: u64) -> u32;
+            always "ext_hashing_blake2_256_version_1"
+                => $crate::hashing::blake2_256_version_1, (data: u64) -> u32;
+            always "ext_hashing_keccak_256_version_1"
+                => $crate::hashing::keccak_256_version_1, (data: u64) -> u32;
+            always "ext_hashing_keccak_512_version_1"
+                => $crate::hashing::keccak_512_version_1, (data: u64) -> u32;
+            always "ext_hashing_sha2_256_version_1"
+                => $crate::hashing::sha2_256_version_1, (data: u64) -> u32;
+            always "ext_hashing_twox_128_version_1"
+                => $crate::hashing::twox_128_version_1, (data: u64) -> u32;
+            always "ext_hashing_twox_256_version_1"
+                => $crate::hashing::twox_256_version_1, (data: u64) -> u32;
+            always "ext_hashing_twox_64_version_1"
+                => $crate::hashing::twox_64_version_1, (data: u64) -> u32;
             always "ext_logging_log_version_1"
                 => $crate::logging::log_version_1, (level: u32, target: u64, message: u64);
             always "ext_logging_max_level_version_1"
