@@ -29,6 +29,7 @@ pub mod logging;
 mod memory;
 pub mod misc;
 pub mod panic_handler;
+mod runtime_version;
 mod table;
 
 pub use allocator::{Allocator, AllocatorError, MAX_ALLOCATION};

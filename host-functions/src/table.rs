@@ -61,6 +61,8 @@ macro_rules! for_each_host_function {
                 => $crate::misc::print_num_version_1, (value: u64);
             always "ext_misc_print_utf8_version_1"
                 => $crate::misc::print_utf8_version_1, (text: u64);
+            always "ext_misc_runtime_version_version_1"
+                => $crate::misc::runtime_version_version_1, (code: u64) -> u64;
             untyped "ext_panic_handler_abort_on_panic_version_1"
                 => $crate::panic_handler::abort_on_panic_version_1, (message: u64);
         }
