@@ -2,7 +2,8 @@
 //!
 //! A blob that begins with [`PREFIX`] is Zstandard-compressed behind it; any other is taken as it
 //! is. Parachains put their code on chain and their proofs on the wire this way. Decompressing is
-//! bounded: a blob that would grow past the limit is a *bomb*.
+//! bounded: a blob that would grow past the limit is a *bomb*. Formats from before Zstandard 0.8 are
+//! refused, as by the reference implementation.
 
 use parity_scale_codec::{Decode, Encode};
 use std::{
@@ -119,6 +120,17 @@ mod tests {
         assert_eq!(decompress(&bomb, limit), Err(DecompressError::Bomb { limit: limit as u64 }));
         assert_eq!(decompress(&bomb[..bomb.len() - 1], 1 << 20), Err(DecompressError::Invalid));
         assert_eq!(decompress(&PREFIX, 1 << 20), Err(DecompressError::Invalid));
+    }
+
+    #[test]
+    fn formats_from_before_the_present_one_are_refused() {
+        // Version 0.7: one block of three bytes as they are, and the end.
+        let frame = b"\x27\xb5\x2f\xfd\x20\x03\x40\x00\x03abc\xc0\x00\x00";
+        let alone = [&PREFIX[..], frame].concat();
+        assert_eq!(decompress(&alone, 10), Err(DecompressError::Invalid));
+        assert_eq!(peek(&alone, &mut [0; 3]), Err(DecompressError::Invalid));
+        let second = [&compress(b"abc", 3).unwrap()[..], frame].concat();
+        assert_eq!(decompress(&second, 10), Err(DecompressError::Invalid));
     }
 
     #[test]
