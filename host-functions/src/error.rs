@@ -17,7 +17,7 @@ pub enum HostError {
     /// An argument that must be a log level is none.
     #[error("{0} is not a log level")]
     NotALogLevel(u8),
-    /// An argument that must be a state version, 0 or 1, is none.
+    /// An argument that must be a state version is none.
     #[error("{0} is not a state version")]
     NotAStateVersion(u8),
     /// An argument that must be SCALE-encoded can't be decoded. Says what was expected.

@@ -31,6 +31,7 @@ pub mod misc;
 pub mod panic_handler;
 mod runtime_version;
 mod table;
+pub mod trie;
 
 pub use allocator::{Allocator, AllocatorError, MAX_ALLOCATION};
 pub use context::{CallState, GuestContext};

@@ -65,6 +65,36 @@ macro_rules! for_each_host_function {
                 => $crate::misc::runtime_version_version_1, (code: u64) -> u64;
             untyped "ext_panic_handler_abort_on_panic_version_1"
                 => $crate::panic_handler::abort_on_panic_version_1, (message: u64);
+            always "ext_trie_blake2_256_ordered_root_version_1"
+                => $crate::trie::blake2_256_ordered_root_version_1, (input: u64) -> u32;
+            always "ext_trie_blake2_256_ordered_root_version_2"
+                => $crate::trie::blake2_256_ordered_root_version_2,
+                (input: u64, state_version: u32) -> u32;
+            always "ext_trie_blake2_256_root_version_1"
+                => $crate::trie::blake2_256_root_version_1, (input: u64) -> u32;
+            always "ext_trie_blake2_256_root_version_2"
+                => $crate::trie::blake2_256_root_version_2, (input: u64, state_version: u32) -> u32;
+            always "ext_trie_blake2_256_verify_proof_version_1"
+                => $crate::trie::blake2_256_verify_proof_version_1,
+                (root: u32, proof: u64, key: u64, value: u64) -> u32;
+            always "ext_trie_blake2_256_verify_proof_version_2"
+                => $crate::trie::blake2_256_verify_proof_version_2,
+                (root: u32, proof: u64, key: u64, value: u64, state_version: u32) -> u32;
+            always "ext_trie_keccak_256_ordered_root_version_1"
+                => $crate::trie::keccak_256_ordered_root_version_1, (input: u64) -> u32;
+            always "ext_trie_keccak_256_ordered_root_version_2"
+                => $crate::trie::keccak_256_ordered_root_version_2,
+                (input: u64, state_version: u32) -> u32;
+            always "ext_trie_keccak_256_root_version_1"
+                => $crate::trie::keccak_256_root_version_1, (input: u64) -> u32;
+            always "ext_trie_keccak_256_root_version_2"
+                => $crate::trie::keccak_256_root_version_2, (input: u64, state_version: u32) -> u32;
+            always "ext_trie_keccak_256_verify_proof_version_1"
+                => $crate::trie::keccak_256_verify_proof_version_1,
+                (root: u32, proof: u64, key: u64, value: u64) -> u32;
+            always "ext_trie_keccak_256_verify_proof_version_2"
+                => $crate::trie::keccak_256_verify_proof_version_2,
+                (root: u32, proof: u64, key: u64, value: u64, state_version: u32) -> u32;
         }
     };
 }
