@@ -21,6 +21,7 @@
 pub mod allocation;
 mod allocator;
 mod context;
+pub mod crypto;
 mod digest;
 mod error;
 mod fat_pointer;

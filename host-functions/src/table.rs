@@ -35,6 +35,73 @@ macro_rules! for_each_host_function {
                 => $crate::allocation::free_version_1, (ptr: u32);
             always "ext_allocator_malloc_version_1"
                 => $crate::allocation::malloc_version_1, (size: u32) -> u32;
+            always "ext_crypto_ecdsa_batch_verify_version_1"
+                => $crate::crypto::ecdsa_batch_verify_version_1,
+                (signature: u32, message: u64, public_key: u32) -> u32;
+            traps "ext_crypto_ecdsa_generate_version_1"
+                => $crate::crypto::ecdsa_generate_version_1, (key_type: u32, seed: u64) -> u32;
+            traps "ext_crypto_ecdsa_public_keys_version_1"
+                => $crate::crypto::ecdsa_public_keys_version_1, (key_type: u32) -> u64;
+            traps "ext_crypto_ecdsa_sign_prehashed_version_1"
+                => $crate::crypto::ecdsa_sign_prehashed_version_1,
+                (key_type: u32, public_key: u32, digest: u32) -> u64;
+            traps "ext_crypto_ecdsa_sign_version_1"
+                => $crate::crypto::ecdsa_sign_version_1,
+                (key_type: u32, public_key: u32, message: u64) -> u64;
+            always "ext_crypto_ecdsa_verify_prehashed_version_1"
+                => $crate::crypto::ecdsa_verify_prehashed_version_1,
+                (signature: u32, digest: u32, public_key: u32) -> u32;
+            always "ext_crypto_ecdsa_verify_version_1"
+                => $crate::crypto::ecdsa_verify_version_1,
+                (signature: u32, message: u64, public_key: u32) -> u32;
+            always "ext_crypto_ecdsa_verify_version_2"
+                => $crate::crypto::ecdsa_verify_version_2,
+                (signature: u32, message: u64, public_key: u32) -> u32;
+            traps "ext_crypto_ed25519_batch_verify_version_1"
+                => $crate::crypto::ed25519_batch_verify_version_1,
+                (signature: u32, message: u64, public_key: u32) -> u32;
+            traps "ext_crypto_ed25519_generate_version_1"
+                => $crate::crypto::ed25519_generate_version_1, (key_type: u32, seed: u64) -> u32;
+            traps "ext_crypto_ed25519_public_keys_version_1"
+                => $crate::crypto::ed25519_public_keys_version_1, (key_type: u32) -> u64;
+            traps "ext_crypto_ed25519_sign_version_1"
+                => $crate::crypto::ed25519_sign_version_1,
+                (key_type: u32, public_key: u32, message: u64) -> u64;
+            always "ext_crypto_ed25519_verify_version_1"
+                => $crate::crypto::ed25519_verify_version_1,
+                (signature: u32, message: u64, public_key: u32) -> u32;
+            always "ext_crypto_finish_batch_verify_version_1"
+                => $crate::crypto::finish_batch_verify_version_1, () -> u32;
+            always "ext_crypto_secp256k1_ecdsa_recover_compressed_version_1"
+                => $crate::crypto::secp256k1_ecdsa_recover_compressed_version_1,
+                (signature: u32, digest: u32) -> u64;
+            always "ext_crypto_secp256k1_ecdsa_recover_compressed_version_2"
+                => $crate::crypto::secp256k1_ecdsa_recover_compressed_version_2,
+                (signature: u32, digest: u32) -> u64;
+            always "ext_crypto_secp256k1_ecdsa_recover_version_1"
+                => $crate::crypto::secp256k1_ecdsa_recover_version_1,
+                (signature: u32, digest: u32) -> u64;
+            always "ext_crypto_secp256k1_ecdsa_recover_version_2"
+                => $crate::crypto::secp256k1_ecdsa_recover_version_2,
+                (signature: u32, digest: u32) -> u64;
+            always "ext_crypto_sr25519_batch_verify_version_1"
+                => $crate::crypto::sr25519_batch_verify_version_1,
+                (signature: u32, message: u64, public_key: u32) -> u32;
+            traps "ext_crypto_sr25519_generate_version_1"
+                => $crate::crypto::sr25519_generate_version_1, (key_type: u32, seed: u64) -> u32;
+            traps "ext_crypto_sr25519_public_keys_version_1"
+                => $crate::crypto::sr25519_public_keys_version_1, (key_type: u32) -> u64;
+            traps "ext_crypto_sr25519_sign_version_1"
+                => $crate::crypto::sr25519_sign_version_1,
+                (key_type: u32, public_key: u32, message: u64) -> u64;
+            always "ext_crypto_sr25519_verify_version_1"
+                => $crate::crypto::sr25519_verify_version_1,
+                (signature: u32, message: u64, public_key: u32) -> u32;
+            always "ext_crypto_sr25519_verify_version_2"
+                => $crate::crypto::sr25519_verify_version_2,
+                (signature: u32, message: u64, public_key: u32) -> u32;
+            always "ext_crypto_start_batch_verify_version_1"
+                => $crate::crypto::start_batch_verify_version_1, ();
             always "ext_hashing_blake2_128_version_1"
                 => $crate::hashing::blake2_128_version_1, (data: u64) -> u32;
             always "ext_hashing_blake2_256_version_1"
@@ -114,7 +181,8 @@ pub enum ValueType {
 pub enum Availability {
     /// Always.
     Always,
-    /// Always, and a call always traps: what it would work on does not exist for a PVF.
+    /// Always, and a call always traps: what it would work on does not exist for a PVF, or it fails
+    /// on Polkadot's own host in any case.
     Traps,
     /// When it is imported with the type that it has here. Polkadot's own host does not know the
     /// function, so that an import of another type must not make code fail that never calls it.
