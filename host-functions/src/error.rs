@@ -36,6 +36,12 @@ pub enum HostError {
     /// calls it is valid anywhere.
     #[error("this function fails on every host")]
     AlwaysFails,
+    /// A pairing got two lists of points of different lengths.
+    #[error("the lists of points to pair differ in length")]
+    UnpairedPoints,
+    /// Arithmetic on an elliptic curve failed in a way that it should not be able to.
+    #[error("arithmetic on an elliptic curve failed")]
+    CurveArithmetic,
     /// The guest asked to be ended.
     #[error("the guest aborted")]
     Aborted,

@@ -23,6 +23,7 @@ mod allocator;
 mod context;
 pub mod crypto;
 mod digest;
+pub mod elliptic_curves;
 mod error;
 mod fat_pointer;
 pub mod hashing;

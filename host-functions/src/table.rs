@@ -118,6 +118,42 @@ macro_rules! for_each_host_function {
                 => $crate::hashing::twox_256_version_1, (data: u64) -> u32;
             always "ext_hashing_twox_64_version_1"
                 => $crate::hashing::twox_64_version_1, (data: u64) -> u32;
+            ecc_rfc163 "ext_host_calls_bls12_381_final_exponentiation_version_1"
+                => $crate::elliptic_curves::bls12_381::final_exponentiation_version_1,
+                (in_out: u64) -> u32;
+            ecc_rfc163 "ext_host_calls_bls12_381_msm_g1_version_1"
+                => $crate::elliptic_curves::bls12_381::msm_g1_version_1,
+                (bases: u64, scalars: u64, out: u64) -> u32;
+            ecc_rfc163 "ext_host_calls_bls12_381_msm_g2_version_1"
+                => $crate::elliptic_curves::bls12_381::msm_g2_version_1,
+                (bases: u64, scalars: u64, out: u64) -> u32;
+            ecc_rfc163 "ext_host_calls_bls12_381_mul_g1_version_1"
+                => $crate::elliptic_curves::bls12_381::mul_g1_version_1,
+                (base: u64, scalar: u64, out: u64) -> u32;
+            ecc_rfc163 "ext_host_calls_bls12_381_mul_g2_version_1"
+                => $crate::elliptic_curves::bls12_381::mul_g2_version_1,
+                (base: u64, scalar: u64, out: u64) -> u32;
+            ecc_rfc163 "ext_host_calls_bls12_381_multi_miller_loop_version_1"
+                => $crate::elliptic_curves::bls12_381::multi_miller_loop_version_1,
+                (a: u64, b: u64, out: u64) -> u32;
+            ecc_rfc163 "ext_host_calls_ed_on_bls12_381_bandersnatch_msm_version_1"
+                => $crate::elliptic_curves::bandersnatch::msm_version_1,
+                (bases: u64, scalars: u64, out: u64) -> u32;
+            ecc_rfc163 "ext_host_calls_ed_on_bls12_381_bandersnatch_mul_version_1"
+                => $crate::elliptic_curves::bandersnatch::mul_version_1,
+                (base: u64, scalar: u64, out: u64) -> u32;
+            ecc_rfc163 "ext_host_calls_pallas_msm_version_1"
+                => $crate::elliptic_curves::pallas::msm_version_1,
+                (bases: u64, scalars: u64, out: u64) -> u32;
+            ecc_rfc163 "ext_host_calls_pallas_mul_version_1"
+                => $crate::elliptic_curves::pallas::mul_version_1,
+                (base: u64, scalar: u64, out: u64) -> u32;
+            ecc_rfc163 "ext_host_calls_vesta_msm_version_1"
+                => $crate::elliptic_curves::vesta::msm_version_1,
+                (bases: u64, scalars: u64, out: u64) -> u32;
+            ecc_rfc163 "ext_host_calls_vesta_mul_version_1"
+                => $crate::elliptic_curves::vesta::mul_version_1,
+                (base: u64, scalar: u64, out: u64) -> u32;
             always "ext_logging_log_version_1"
                 => $crate::logging::log_version_1, (level: u32, target: u64, message: u64);
             always "ext_logging_max_level_version_1"
