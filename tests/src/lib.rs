@@ -19,6 +19,7 @@
 //! signal, what has to happen first is waited for.
 
 mod fixture;
+pub mod host_calls;
 pub mod manners;
 pub mod processes;
 pub mod request;
