@@ -7,6 +7,7 @@
 //!   becomes the module's own, without a maximum. Then Wasmtime compiles it.
 //! * `bulk` lets code with bulk memory operations pass that rewriting, when the executor parameters
 //!   allow them.
+//! * `proposals` says which proposals code needs that are not accepted, when it is refused.
 //! * `load` maps an artifact and links its imports. It instantiates ahead, if that runs no code of
 //!   the guest, so that a job forked afterwards begins with the call.
 //! * `instance` is the state behind one instance, and what host functions see of it.
@@ -32,6 +33,7 @@ mod engine;
 mod instance;
 mod load;
 mod prepare;
+mod proposals;
 
 use pvf_host_core::{
     backend::{

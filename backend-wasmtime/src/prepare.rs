@@ -9,7 +9,7 @@
 //! An artifact is Wasmtime's, followed by one byte: 1 if the module has a start function, which runs
 //! when it is instantiated, else 0. Wasmtime itself does not tell.
 
-use crate::{bulk, engine};
+use crate::{bulk, engine, proposals};
 use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};
 use std::borrow::Cow;
 use wasm_instrument::parity_wasm::elements::{
@@ -49,34 +49,47 @@ pub(crate) fn prepare(
     params: &ExecutorParams,
 ) -> Result<Vec<u8>, BackendPrepareError> {
     let (module, removed) = read(code, params)?;
-    let start = if module.start_section().is_some() { Start::Yes } else { Start::No };
-    let mut wasm = rewrite(module, params).map_err(BackendPrepareError::Compilation)?;
-    if let Some(removed) = removed {
-        wasm = removed.put_back(&wasm).map_err(BackendPrepareError::Compilation)?;
-    }
-    let mut artifact = engine::engine(params)
-        .and_then(|engine| engine.precompile_module(&wasm))
-        .map_err(|error| BackendPrepareError::Compilation(format!("{error:#}")))?;
-    artifact.push(start as u8);
-    Ok(artifact)
+    compile(module, removed, params).map_err(|message| {
+        let bulk_memory = params.wasm_ext_bulk_memory();
+        BackendPrepareError::Compilation(proposals::why_refused(code, bulk_memory, message))
+    })
 }
 
 fn read(
     code: &[u8],
     params: &ExecutorParams,
 ) -> Result<(Module, Option<bulk::Removed>), BackendPrepareError> {
-    let bulk = if params.wasm_ext_bulk_memory() {
-        bulk::take_out(code).map_err(BackendPrepareError::Prevalidation)?
-    } else {
-        None
-    };
+    parse(code, params).map_err(|message| {
+        let bulk_memory = params.wasm_ext_bulk_memory();
+        BackendPrepareError::Prevalidation(proposals::why_refused(code, bulk_memory, message))
+    })
+}
+
+fn parse(code: &[u8], params: &ExecutorParams) -> Result<(Module, Option<bulk::Removed>), String> {
+    let bulk = if params.wasm_ext_bulk_memory() { bulk::take_out(code)? } else { None };
     let (code, removed) = match bulk {
         Some((code, removed)) => (Cow::Owned(code), Some(removed)),
         None => (Cow::Borrowed(code), None),
     };
-    let module = deserialize_buffer::<Module>(&code)
-        .map_err(|error| BackendPrepareError::Prevalidation(error.to_string()))?;
+    let module = deserialize_buffer::<Module>(&code).map_err(|error| error.to_string())?;
     Ok((module, removed))
+}
+
+fn compile(
+    module: Module,
+    removed: Option<bulk::Removed>,
+    params: &ExecutorParams,
+) -> Result<Vec<u8>, String> {
+    let start = if module.start_section().is_some() { Start::Yes } else { Start::No };
+    let mut wasm = rewrite(module, params)?;
+    if let Some(removed) = removed {
+        wasm = removed.put_back(&wasm)?;
+    }
+    let mut artifact = engine::engine(params)
+        .and_then(|engine| engine.precompile_module(&wasm))
+        .map_err(|error| format!("{error:#}"))?;
+    artifact.push(start as u8);
+    Ok(artifact)
 }
 
 fn rewrite(module: Module, params: &ExecutorParams) -> Result<Vec<u8>, String> {

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses a part")]
 
+pub(crate) mod modules;
+
 use pvf_backend_wasmtime::Wasmtime;
 use pvf_host_core::{
     backend::{

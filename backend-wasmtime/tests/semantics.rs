@@ -1,0 +1,209 @@
+//! Modules with the answers of Polkadot's own host. See `vectors/README.md`.
+
+mod common;
+
+use common::{MEMORY, on_big_stack, params, returns};
+use parity_scale_codec::Encode;
+use pvf_backend_wasmtime::Wasmtime;
+use pvf_host_core::{
+    backend::{Artifact, BackendPrepareError, Execute, ExecuteError, Prepare},
+    primitives::{ExecutorParam, ExecutorParams, hex},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// What each call gets.
+const INPUT: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
+}
+
+struct Vector {
+    name: String,
+    code: Vec<u8>,
+    params: ExecutorParams,
+}
+
+/// Reads all files of modules. Each begins with a line `;; @<kind> <name> <parameters>`.
+fn vectors() -> Vec<Vector> {
+    let mut files: Vec<_> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "wat"))
+        .collect();
+    files.sort();
+    let mut vectors = Vec::new();
+    for file in files {
+        let topic = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&file).unwrap();
+        let (_, blocks) = text.split_once("\n;; @").expect("a file has modules");
+        for block in blocks.split("\n;; @") {
+            let (head, body) = block.split_once('\n').unwrap();
+            let mut words = head.split(' ');
+            let (kind, name) = (words.next().unwrap(), words.next().unwrap());
+            let name = format!("{topic}/{name}");
+            let code = code(kind, body).unwrap_or_else(|error| panic!("{name}: {error}"));
+            let params = params(words.map(parameter).collect::<Vec<_>>());
+            vectors.push(Vector { name, code, params });
+        }
+    }
+    let names: BTreeSet<_> = vectors.iter().map(|vector| &vector.name).collect();
+    assert_eq!(names.len(), vectors.len(), "a name is there twice");
+    vectors
+}
+
+fn code(kind: &str, body: &str) -> Result<Vec<u8>, String> {
+    let text = match kind {
+        "module" => body.to_owned(),
+        // Behind the fields, for imports come first.
+        "guest" => format!("(module {body}\n {MEMORY})"),
+        "returns" => format!("(module {MEMORY} {}\n)", returns(&format!("{body}\n"))),
+        "hex" => {
+            let digits: String = body.lines().flat_map(|line| line.split(' ')).collect();
+            return hex::decode(&digits).map_err(|error| error.to_string());
+        }
+        _ => return Err(format!("unknown kind {kind}")),
+    };
+    wat::parse_str(text).map_err(|error| error.to_string())
+}
+
+fn parameter(word: &str) -> ExecutorParam {
+    match word.split_once('=') {
+        Some(("pages", value)) => ExecutorParam::MaxMemoryPages(value.parse().unwrap()),
+        Some(("stack", value)) => ExecutorParam::StackLogicalMax(value.parse().unwrap()),
+        _ => panic!("unknown parameter {word}"),
+    }
+}
+
+/// What became of a vector, in the words of the file of answers.
+fn answer(vector: &Vector) -> String {
+    if let Err(error) = Wasmtime.prevalidate(&vector.code, &vector.params) {
+        assert!(matches!(error, BackendPrepareError::Prevalidation(_)), "{error}");
+        return "prevalidate refused".into();
+    }
+    let artifact = match Wasmtime.prepare(&vector.code, &vector.params) {
+        Ok(artifact) => Artifact::from_bytes(&artifact).unwrap(),
+        Err(error) => {
+            assert!(matches!(error, BackendPrepareError::Compilation(_)), "{error}");
+            return "prepare refused".into();
+        }
+    };
+    let result = on_big_stack(|| {
+        let mut loaded = Wasmtime.load(&artifact, &vector.params)?;
+        loaded.call("validate_block", INPUT, Box::new(()))
+    });
+    match result {
+        Ok(output) => format!("execute ok {}", hex::encode(output)),
+        Err(ExecuteError::Trap(message)) if is_named(&message) => format!("execute trap {message}"),
+        Err(ExecuteError::Trap(_)) => "execute trap".into(),
+        Err(ExecuteError::Panic(message)) => format!("execute panic {message}"),
+        Err(ExecuteError::RuntimeConstruction(_)) => "execute construction".into(),
+        Err(_) => "execute failed".into(),
+    }
+}
+
+/// Whether a trap's message is the same there and here.
+fn is_named(message: &str) -> bool {
+    message.starts_with("wasm trap: ") || message.starts_with("call to a missing function ")
+}
+
+/// Reads a file of answers, by the vectors' names.
+fn answers(file: &str) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(folder().join(file)).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    lines
+        .map(|line| line.split_once(' ').unwrap())
+        .map(|(name, answer)| (name.to_owned(), answer.to_owned()))
+        .collect()
+}
+
+#[test]
+fn each_module_gets_the_answer_of_polkadots_own_host() {
+    let mut answers = answers("answers.txt");
+    let mut wrong = String::new();
+    let mut differences = self::answers("differences.txt");
+    for vector in vectors() {
+        let theirs = answers.remove(&vector.name).expect("each vector has an answer");
+        let difference = differences.remove(&vector.name);
+        assert_ne!(difference.as_ref(), Some(&theirs), "{} is no difference", vector.name);
+        let expected = difference.unwrap_or(theirs);
+        let ours = answer(&vector);
+        if ours != expected {
+            writeln!(wrong, "{}: {ours}, expected {expected}", vector.name).unwrap();
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+    assert!(answers.is_empty(), "answers without a vector: {answers:?}");
+    assert!(differences.is_empty(), "differences without a vector: {differences:?}");
+}
+
+/// Writes the file of answers anew, with those of the program that the environment variable
+/// `PVF_REFERENCE` names.
+#[test]
+#[ignore = "needs a build of Polkadot's own host"]
+fn record_the_answers() {
+    let program = std::env::var_os("PVF_REFERENCE").expect("PVF_REFERENCE names a program");
+    let scratch = std::env::temp_dir().join(format!("pvf-vectors-{}", std::process::id()));
+    fs::create_dir_all(&scratch).unwrap();
+    let input = scratch.join("input");
+    fs::write(&input, INPUT).unwrap();
+    let mut requests = String::new();
+    let vectors = vectors();
+    for (number, vector) in vectors.iter().enumerate() {
+        let code = scratch.join(format!("{number}.wasm"));
+        fs::write(&code, &vector.code).unwrap();
+        let params = hex::encode(vector.params.encode());
+        let params = params.trim_start_matches("0x");
+        writeln!(requests, "{} {} {params}", code.display(), input.display()).unwrap();
+    }
+    let mut child =
+        Command::new(program).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let writer = std::thread::spawn(move || stdin.write_all(requests.as_bytes()).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    fs::remove_dir_all(&scratch).unwrap();
+    let output = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = output.lines().collect();
+    assert_eq!(lines.len(), vectors.len());
+    let mut text = "# Recorded from Polkadot's own host, version 36. See README.md.\n".to_owned();
+    for (vector, line) in vectors.iter().zip(lines) {
+        writeln!(text, "{} {}", vector.name, their_answer(line)).unwrap();
+    }
+    fs::write(folder().join("answers.txt"), text).unwrap();
+}
+
+/// An answer in JSON, in the words of the file of answers.
+fn their_answer(line: &str) -> String {
+    let answer: serde_json::Value = serde_json::from_str(line).unwrap();
+    let stage = answer["stage"].as_str().unwrap();
+    if let Some(output) = answer["output"].as_str() {
+        return format!("{stage} ok {output}");
+    }
+    if stage != "execute" {
+        return format!("{stage} refused");
+    }
+    let error = answer["error"].as_str().unwrap();
+    // The error as Rust's `Debug` writes it: its kind, and in some a message in quotation marks.
+    let message = |begin: &str| {
+        let (_, rest) = error.split_once(begin)?;
+        Some(rest.split_once('"')?.0.to_owned())
+    };
+    if error.starts_with("AbortedDueToTrap") {
+        let message = message("message: \"").unwrap();
+        if is_named(&message) { format!("execute trap {message}") } else { "execute trap".into() }
+    } else if error.starts_with("AbortedDueToPanic") {
+        format!("execute panic {}", message("message: \"").unwrap())
+    } else if error.starts_with("RuntimeConstruction") {
+        "execute construction".into()
+    } else {
+        "execute failed".into()
+    }
+}
