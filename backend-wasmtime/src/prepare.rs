@@ -11,7 +11,6 @@
 
 use crate::{bulk, engine, proposals};
 use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};
-use std::borrow::Cow;
 use wasm_instrument::parity_wasm::elements::{
     ExportEntry, External, Internal, MemorySection, MemoryType, Module, Section,
     deserialize_buffer, serialize,
@@ -66,13 +65,24 @@ fn read(
 }
 
 fn parse(code: &[u8], params: &ExecutorParams) -> Result<(Module, Option<bulk::Removed>), String> {
-    let bulk = if params.wasm_ext_bulk_memory() { bulk::take_out(code)? } else { None };
-    let (code, removed) = match bulk {
-        Some((code, removed)) => (Cow::Owned(code), Some(removed)),
-        None => (Cow::Borrowed(code), None),
-    };
-    let module = deserialize_buffer::<Module>(&code).map_err(|error| error.to_string())?;
-    Ok((module, removed))
+    let read = |code: &[u8]| deserialize_buffer::<Module>(code).map_err(|error| error.to_string());
+    let module = read(code);
+    // Code that uses no bulk memory operations is never taken apart, so that the parameter changes
+    // nothing for it: not what is validated, which comes after the rewriting, nor when. All such
+    // operations make it impossible to read, but for the count of data segments, which the
+    // rewriting would put in the wrong place.
+    if !params.wasm_ext_bulk_memory() || module.as_ref().is_ok_and(|module| !has_data_count(module))
+    {
+        return Ok((module?, None));
+    }
+    match bulk::take_out(code)? {
+        Some((code, removed)) => Ok((read(&code)?, Some(removed))),
+        None => Ok((module?, None)),
+    }
+}
+
+fn has_data_count(module: &Module) -> bool {
+    module.sections().iter().any(|section| matches!(section, Section::DataCount(_)))
 }
 
 fn compile(

@@ -229,7 +229,10 @@ mod bulk_memory {
     #[test]
     fn code_that_is_not_valid_is_refused_at_once() {
         // A memory access with the impossible alignment that stands for an operation.
-        let mut code = guest("(i32.store8 offset=1 (i32.const 0) (i32.const 0)) (i64.const 0)");
+        let mut code = guest(
+            "(memory.fill (i32.const 0) (i32.const 0) (i32.const 0))
+             (i32.store8 offset=1 (i32.const 0) (i32.const 0)) (i64.const 0)",
+        );
         let at = code.windows(3).position(|bytes| bytes == [0x3a, 0, 1]).unwrap();
         code[at + 1] = 31;
         assert!(!is_prevalidated(&code, &bulk()));

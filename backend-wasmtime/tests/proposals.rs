@@ -180,8 +180,7 @@ fn code_that_is_never_valid_has_the_place_named() {
     ] {
         for params in [ExecutorParams::default(), bulk()] {
             let (refused_at_once, reason) = refusal(&code, &params);
-            // With bulk memory operations, code is validated before.
-            assert_eq!(refused_at_once, at_once || params == bulk());
+            assert_eq!(refused_at_once, at_once);
             assert!(reason.starts_with("not valid WebAssembly: "), "{reason}");
             assert!(reason.contains("(at offset 0x"), "{reason}");
         }

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{MEMORY, on_big_stack, params, returns};
+use common::{MEMORY, on_big_stack, returns};
 use parity_scale_codec::Encode;
 use pvf_backend_wasmtime::Wasmtime;
 use pvf_host_core::{
@@ -28,7 +28,7 @@ fn folder() -> PathBuf {
 struct Vector {
     name: String,
     code: Vec<u8>,
-    params: ExecutorParams,
+    params: Vec<ExecutorParam>,
 }
 
 /// Reads all files of modules. Each begins with a line `;; @<kind> <name> <parameters>`.
@@ -50,7 +50,7 @@ fn vectors() -> Vec<Vector> {
             let (kind, name) = (words.next().unwrap(), words.next().unwrap());
             let name = format!("{topic}/{name}");
             let code = code(kind, body).unwrap_or_else(|error| panic!("{name}: {error}"));
-            let params = params(words.map(parameter).collect::<Vec<_>>());
+            let params = words.map(parameter).collect();
             vectors.push(Vector { name, code, params });
         }
     }
@@ -84,11 +84,12 @@ fn parameter(word: &str) -> ExecutorParam {
 
 /// What became of a vector, in the words of the file of answers.
 fn answer(vector: &Vector) -> String {
-    if let Err(error) = Wasmtime.prevalidate(&vector.code, &vector.params) {
+    let params = ExecutorParams::new(vector.params.clone());
+    if let Err(error) = Wasmtime.prevalidate(&vector.code, &params) {
         assert!(matches!(error, BackendPrepareError::Prevalidation(_)), "{error}");
         return "prevalidate refused".into();
     }
-    let artifact = match Wasmtime.prepare(&vector.code, &vector.params) {
+    let artifact = match Wasmtime.prepare(&vector.code, &params) {
         Ok(artifact) => Artifact::from_bytes(&artifact).unwrap(),
         Err(error) => {
             assert!(matches!(error, BackendPrepareError::Compilation(_)), "{error}");
@@ -96,7 +97,7 @@ fn answer(vector: &Vector) -> String {
         }
     };
     let result = on_big_stack(|| {
-        let mut loaded = Wasmtime.load(&artifact, &vector.params)?;
+        let mut loaded = Wasmtime.load(&artifact, &params)?;
         loaded.call("validate_block", INPUT, Box::new(()))
     });
     match result {
@@ -124,17 +125,16 @@ fn answers(file: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-#[test]
-fn each_module_gets_the_answer_of_polkadots_own_host() {
+/// Compares our answers to theirs, but for those that are meant to differ.
+fn compare(vectors: &[Vector], mut differences: BTreeMap<String, String>) {
     let mut answers = answers("answers.txt");
     let mut wrong = String::new();
-    let mut differences = self::answers("differences.txt");
-    for vector in vectors() {
+    for vector in vectors {
         let theirs = answers.remove(&vector.name).expect("each vector has an answer");
         let difference = differences.remove(&vector.name);
         assert_ne!(difference.as_ref(), Some(&theirs), "{} is no difference", vector.name);
         let expected = difference.unwrap_or(theirs);
-        let ours = answer(&vector);
+        let ours = answer(vector);
         if ours != expected {
             writeln!(wrong, "{}: {ours}, expected {expected}", vector.name).unwrap();
         }
@@ -144,22 +144,51 @@ fn each_module_gets_the_answer_of_polkadots_own_host() {
     assert!(differences.is_empty(), "differences without a vector: {differences:?}");
 }
 
+#[test]
+fn each_module_gets_the_answer_of_polkadots_own_host() {
+    compare(&vectors(), answers("differences.txt"));
+}
+
+#[test]
+fn allowing_bulk_memory_operations_changes_no_answer_for_code_without() {
+    let mut differences = answers("differences.txt");
+    differences.extend(answers("bulk-memory.txt"));
+    compare(&with_bulk_memory(vectors()), differences);
+}
+
+fn with_bulk_memory(mut vectors: Vec<Vector>) -> Vec<Vector> {
+    for vector in &mut vectors {
+        vector.params.push(ExecutorParam::WasmExtBulkMemory);
+    }
+    vectors
+}
+
 /// Writes the file of answers anew, with those of the program that the environment variable
 /// `PVF_REFERENCE` names.
 #[test]
 #[ignore = "needs a build of Polkadot's own host"]
 fn record_the_answers() {
+    let vectors = vectors();
+    let answers = their_answers(&vectors);
+    let mut text = "# Recorded from Polkadot's own host, version 36. See README.md.\n".to_owned();
+    for (vector, answer) in vectors.iter().zip(&answers) {
+        writeln!(text, "{} {answer}", vector.name).unwrap();
+    }
+    fs::write(folder().join("answers.txt"), text).unwrap();
+    assert_eq!(their_answers(&with_bulk_memory(vectors)), answers);
+}
+
+fn their_answers(vectors: &[Vector]) -> Vec<String> {
     let program = std::env::var_os("PVF_REFERENCE").expect("PVF_REFERENCE names a program");
     let scratch = std::env::temp_dir().join(format!("pvf-vectors-{}", std::process::id()));
     fs::create_dir_all(&scratch).unwrap();
     let input = scratch.join("input");
     fs::write(&input, INPUT).unwrap();
     let mut requests = String::new();
-    let vectors = vectors();
     for (number, vector) in vectors.iter().enumerate() {
         let code = scratch.join(format!("{number}.wasm"));
         fs::write(&code, &vector.code).unwrap();
-        let params = hex::encode(vector.params.encode());
+        let params = hex::encode(ExecutorParams::new(vector.params.clone()).encode());
         let params = params.trim_start_matches("0x");
         writeln!(requests, "{} {} {params}", code.display(), input.display()).unwrap();
     }
@@ -171,13 +200,9 @@ fn record_the_answers() {
     writer.join().unwrap();
     fs::remove_dir_all(&scratch).unwrap();
     let output = String::from_utf8(output.stdout).unwrap();
-    let lines: Vec<_> = output.lines().collect();
-    assert_eq!(lines.len(), vectors.len());
-    let mut text = "# Recorded from Polkadot's own host, version 36. See README.md.\n".to_owned();
-    for (vector, line) in vectors.iter().zip(lines) {
-        writeln!(text, "{} {}", vector.name, their_answer(line)).unwrap();
-    }
-    fs::write(folder().join("answers.txt"), text).unwrap();
+    let answers: Vec<_> = output.lines().map(their_answer).collect();
+    assert_eq!(answers.len(), vectors.len());
+    answers
 }
 
 /// An answer in JSON, in the words of the file of answers.
