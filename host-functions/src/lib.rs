@@ -42,5 +42,5 @@ pub use fat_pointer::FatPointer;
 pub use memory::{GrowError, GuestMemory, MemoryError, PAGE_SIZE};
 pub use table::{Availability, HOST_FUNCTIONS, HostFunction, ValueType};
 
-#[cfg(test)]
-mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

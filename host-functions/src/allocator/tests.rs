@@ -1,5 +1,8 @@
 use super::*;
-use crate::{GrowError, MemoryError, testing::TestGuest};
+use crate::{
+    GrowError, MemoryError,
+    testing::{TestGuest, heap, noise},
+};
 use std::{borrow::Cow, collections::BTreeMap};
 
 const PAGE: u32 = PAGE_SIZE as u32;
@@ -237,4 +240,22 @@ fn a_limit_above_4_gib_makes_growth_fail_where_doubling_passes_it() {
     let mut heap = Allocator::new(32_768 * PAGE);
     assert!(heap.allocate(&mut memory, 8).is_ok());
     assert_eq!(memory.pages, 65_536);
+}
+
+#[test]
+fn the_allocator_does_what_a_simple_model_does() {
+    let mut total = heap::Counts::default();
+    for seed in 0..200 {
+        let counts = heap::check(&noise(seed, 400));
+        total.allocated += counts.allocated;
+        total.reused += counts.reused;
+        total.freed += counts.freed;
+        total.grown += counts.grown;
+        total.errors += counts.errors;
+    }
+    // The scripts reach everything.
+    assert!(total.reused > 1_000, "{total:?}");
+    assert!(total.freed > 2_000, "{total:?}");
+    assert!(total.grown > 20, "{total:?}");
+    assert!(total.errors > 100, "{total:?}");
 }
