@@ -47,9 +47,11 @@ fn main() {
     }
 }
 
-/// The error without what differs from one to the next.
+/// The error without the number in it.
 fn kind(error: &HostError) -> String {
     let text = format!("{error:?}");
-    let digits = text.find(|character: char| character.is_ascii_digit()).unwrap_or(text.len());
-    text[..digits].trim_end_matches('(').to_owned()
+    match text.split_once('(') {
+        Some((kind, rest)) if rest.starts_with(|c: char| c.is_ascii_digit()) => kind.to_owned(),
+        _ => text,
+    }
 }

@@ -87,6 +87,9 @@ pub enum HeaderError {
     /// The checksum does not fit: damaged, renamed, or from another environment.
     #[error("the header's checksum does not match")]
     Checksum,
+    /// The checksum matches, but nobody would write such a header.
+    #[error("the header is malformed")]
+    Malformed,
     /// The length of the file is not what the header says.
     #[error("the payload has {actual} bytes, expected {expected}")]
     Length {
@@ -162,8 +165,10 @@ impl Header {
             },
             payload_checksum: Checksum(field(bytes, 160)),
         };
-        // The identity is part of the checksum's key; a header of another artifact ends above.
-        debug_assert_eq!(header.to_bytes(id, key), *bytes);
+        // The key is no secret, so a checksum that matches says nothing about who made it.
+        if header.to_bytes(id, key) != *bytes {
+            return Err(HeaderError::Malformed);
+        }
         let actual = file_len.saturating_sub(HEADER_LEN as u64);
         if actual != header.payload_len {
             return Err(HeaderError::Length { expected: header.payload_len, actual });
@@ -256,6 +261,21 @@ mod tests {
             let mut bytes = good;
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(Header::from_bytes(&bytes, FILE_LEN, &id(1), &key).is_err(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_header_with_a_checksum_of_its_own_making_is_refused() {
+        let key = ChecksumKey::new(&EnvironmentDigest([1; 32]), &id(1));
+        let good = header().to_bytes(&id(1), &key);
+        // The length of a header, a hash, the length of the code's prefix, and what must be zero.
+        for at in [12, 24, 128, 135, 192, CHECKSUM_AT - 1] {
+            let mut bytes = good;
+            bytes[at] = 0xff;
+            let checksum = key.checksum(&bytes[..CHECKSUM_AT]);
+            bytes[CHECKSUM_AT..].copy_from_slice(&checksum.0);
+            let read = Header::from_bytes(&bytes, FILE_LEN, &id(1), &key);
+            assert_eq!(read, Err(HeaderError::Malformed), "byte {at}");
         }
     }
 

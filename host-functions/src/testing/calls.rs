@@ -198,36 +198,37 @@ impl Sequence {
     fn pointer(&self, script: &mut Script<'_>) -> u32 {
         let size = self.guest.memory.len() as u32;
         let last = self.written.last().copied().unwrap_or(FatPointer { ptr: 0, len: 0 });
-        match script.u8() % 10 {
+        match script.u8() % 16 {
             0 => script.u32(),
-            1 => script.u8().into(),
-            2 | 3 => u32::from(script.u16()) * 8 % size,
-            4 => u32::from(script.u16()) % size,
-            5 => script.pick(&self.returned).unwrap_or_default() as u32,
-            6 => script.pick(&self.written).map_or(0, |range| range.ptr),
-            7 => last.ptr.wrapping_add(last.len),
-            8 => size.wrapping_add_signed((script.u8() as i8).into()),
-            _ => u32::MAX - u32::from(script.u8()),
+            1 => u32::MAX - u32::from(script.u8()),
+            2 => size.wrapping_add_signed((script.u8() as i8).into()),
+            3 => script.u8().into(),
+            4 | 5 => u32::from(script.u8() % 8),
+            6..9 => u32::from(script.u16()) * 8 % size,
+            9 => u32::from(script.u16()) % size,
+            10..13 => script.pick(&self.returned).unwrap_or_default() as u32,
+            13 | 14 => script.pick(&self.written).map_or(0, |range| range.ptr),
+            _ => last.ptr.wrapping_add(last.len),
         }
     }
 
     /// An argument of 64 bits: a range, or any other number.
     fn range(&self, script: &mut Script<'_>) -> u64 {
         let size = self.guest.memory.len() as u32;
-        let range = match script.u8() % 10 {
+        let range = match script.u8() % 16 {
             0 => return script.u64(),
-            1 => return script.pick(&self.returned).unwrap_or_default(),
-            2 | 3 => self.written.last().copied().unwrap_or(FatPointer { ptr: 0, len: 0 }),
-            4 => script.pick(&self.written).unwrap_or(FatPointer { ptr: 8, len: 8 }),
-            5 => FatPointer { ptr: u32::from(script.u16()) % size, len: script.u8().into() },
-            6 => {
+            1 => {
                 let len = u32::from(script.u8());
                 let beyond = i32::from(script.u8() as i8) / 64;
                 FatPointer { ptr: size - len, len: len.saturating_add_signed(beyond) }
             }
-            7 => FatPointer { ptr: self.pointer(script), len: 0 },
-            8 => FatPointer { ptr: 0, len: size },
-            _ => FatPointer { ptr: self.pointer(script), len: self.pointer(script) },
+            2 => FatPointer { ptr: self.pointer(script), len: self.pointer(script) },
+            3 => FatPointer { ptr: 0, len: size },
+            4 => FatPointer { ptr: self.pointer(script), len: 0 },
+            5 | 6 => return script.pick(&self.returned).unwrap_or_default(),
+            7..12 => self.written.last().copied().unwrap_or(FatPointer { ptr: 0, len: 0 }),
+            12 | 13 => script.pick(&self.written).unwrap_or(FatPointer { ptr: 8, len: 8 }),
+            _ => FatPointer { ptr: u32::from(script.u16()) % size, len: script.u8().into() },
         };
         range.into()
     }
@@ -277,7 +278,7 @@ mod tests {
         for _ in 0..2 {
             script.push(3);
             script.extend(selector("ext_allocator_malloc_version_1").to_le_bytes());
-            script.extend([1, 24]);
+            script.extend([3, 24]);
         }
         let malloc = |ptr| ("ext_allocator_malloc_version_1", Some(ptr));
         assert_eq!(check(&script).calls, [malloc(1032), malloc(1072)]);
