@@ -32,6 +32,9 @@ use std::{fs, path::Path, time::Duration};
 
 const WASMTIME: BackendId = BackendId::from_static("wasmtime");
 
+// What is built for fuzzing needs libFuzzer, which comes with a target.
+libfuzzer_sys::fuzz_target!(|_data: &[u8]| {});
+
 fn main() {
     candidates();
     executor_params();

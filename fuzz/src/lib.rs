@@ -6,6 +6,7 @@
 mod decode;
 mod frames;
 mod meter;
+#[cfg(feature = "wasmtime")]
 mod prepare;
 
 pub use decode::{
@@ -13,6 +14,7 @@ pub use decode::{
     worker_messages,
 };
 pub use frames::frames;
+#[cfg(feature = "wasmtime")]
 pub use prepare::{prepare_bytes, prepare_module};
 
 /// Uses the allocator and a model of it in step.
