@@ -1,12 +1,12 @@
 //! The host functions a PVF may call, written once for every backend.
 //!
 //! A guest calls out for what it can't or need not do itself: memory from the host-side allocator,
-//! log lines, hashes, signatures and tries. What such a function
-//! does is part of the consensus, and has nothing to do with the engine that runs the guest, so it
-//! lives here, and the engine stays behind two traits:
+//! log lines, hashes, signatures, tries, elliptic curves. What such a function does is part of the
+//! consensus, and has nothing to do with the engine that runs the guest, so it lives here, and the
+//! engine stays behind two traits:
 //!
 //! * [`GuestMemory`] is the guest's memory: bounds-checked reads and writes, and growth.
-//! * [`GuestContext`] adds what one call into a guest carries: its [`Allocator`] and its log.
+//! * [`GuestContext`] adds what one call into a guest carries: its [`CallState`] and its log.
 //!
 //! The functions themselves are generic over the context, so that a backend's call of one costs
 //! what a function call costs. [`for_each_host_function!`] lists them all, with the names and types
@@ -16,7 +16,8 @@
 //! # What is not here, on purpose
 //!
 //! Storage, offchain workers and tracing are not offered to PVFs. A guest may import such functions;
-//! the import links and traps when called, like that of any unknown name.
+//! the import links and traps when called, like that of any unknown name. [`NOT_OFFERED`] lists those
+//! that are known.
 
 pub mod allocation;
 mod allocator;
@@ -30,6 +31,7 @@ pub mod hashing;
 pub mod logging;
 mod memory;
 pub mod misc;
+mod not_offered;
 pub mod panic_handler;
 mod runtime_version;
 mod table;
@@ -40,6 +42,7 @@ pub use context::{CallState, GuestContext};
 pub use error::{HostCallError, HostError};
 pub use fat_pointer::FatPointer;
 pub use memory::{GrowError, GuestMemory, MemoryError, PAGE_SIZE};
+pub use not_offered::NOT_OFFERED;
 pub use table::{Availability, HOST_FUNCTIONS, HostFunction, ValueType};
 
 #[cfg(any(test, feature = "testing"))]
