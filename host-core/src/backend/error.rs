@@ -35,8 +35,8 @@ pub enum ExecuteError {
     /// invalid.
     #[error("{0}")]
     Trap(String),
-    /// The code panicked and said so through the panic handler. The candidate is invalid.
-    #[error("panicked: {0}")]
+    /// The code panicked, and this is what it said. The candidate is invalid.
+    #[error("{0}")]
     Panic(String),
     /// The call returned, but not with what the calling convention asks for: no such entry point,
     /// a wrong signature, an output outside of the guest's memory. The candidate is invalid.

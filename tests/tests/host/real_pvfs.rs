@@ -1,6 +1,7 @@
 //! Real PVFs, if the environment variable `PVF_FIXTURES` names the directory that has them.
 
 use crate::host;
+use parity_scale_codec::Encode;
 use pvf_host_core::{
     Code, InvalidCandidate, Pvf, ValidationError, ValidationKind, ValidationRequest,
     backend::ExecuteError,
@@ -103,5 +104,79 @@ async fn real_runtimes_can_be_prepared_and_refuse_junk() {
         let verdict = host.validate(request(pvf, params)).await.verdict;
         assert!(is_panic(&verdict), "{name}: {verdict:?}");
     }
+    host.shut_down().await;
+}
+
+/// A candidate of the Cumulus parachain.
+fn cumulus_params(fixtures: &Fixtures, block: Vec<u8>) -> ValidationParams {
+    let root = "062f840f559847d3d7f3475c42d65a1f94b6780caa71d68e5efc694905c21663";
+    ValidationParams {
+        parent_head: fixtures.read_hex("cumulus/parent-head.hex").into(),
+        block_data: block.into(),
+        relay_parent_number: 100,
+        relay_parent_storage_root: Hash(hex::decode(root).unwrap().try_into().unwrap()),
+        extension: None,
+    }
+}
+
+/// What the runtime panicked with.
+fn panic(verdict: Result<ValidationResult, ValidationError>) -> String {
+    match verdict {
+        Err(ValidationError::Invalid(InvalidCandidate::Execution(ExecuteError::Panic(
+            message,
+        )))) => message,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_of_a_cumulus_parachain_are_valid_with_the_recorded_results() {
+    let Some(directory) = fixtures() else { return };
+    let fixtures = Fixtures(directory);
+    let host = host().await;
+    let pvf = fixtures.pvf("cumulus/para.blob");
+    for case in ["case-10", "case-200"] {
+        let recorded = fixtures.read(&format!("cumulus/{case}.result"));
+        for extension in ["pov", "pov.zst"] {
+            let block = fixtures.read(&format!("cumulus/{case}.{extension}"));
+            let params = cumulus_params(&fixtures, block);
+            let result = host.validate(request(pvf.clone(), params)).await.verdict.unwrap();
+            assert_eq!(hex::encode(&result.encode()), hex::encode(&recorded), "{case}.{extension}");
+        }
+    }
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runtimes_own_words_are_the_reason_for_refusing_a_block() {
+    let Some(directory) = fixtures() else { return };
+    let fixtures = Fixtures(directory);
+    let host = host().await;
+    let pvf = fixtures.pvf("cumulus/para.blob");
+    let verdict = async |params| host.validate(request(pvf.clone(), params)).await.verdict;
+    let good = fixtures.read("cumulus/case-10.pov");
+
+    let bad_signature = cumulus_params(&fixtures, fixtures.read("cumulus/case-10.badsig.pov"));
+    let message = panic(verdict(bad_signature).await);
+    assert!(message.contains("Transaction has a bad signature"), "{message}");
+
+    // The proof of the state is what a block ends with.
+    for from_the_end in [1, 100, 1000, 5000] {
+        let mut flipped = good.clone();
+        let index = flipped.len() - from_the_end;
+        flipped[index] ^= 1;
+        panic(verdict(cumulus_params(&fixtures, flipped)).await);
+    }
+
+    let mut other_root = cumulus_params(&fixtures, good.clone());
+    other_root.relay_parent_storage_root.0[0] ^= 1;
+    panic(verdict(other_root).await);
+
+    // The parent head is 32 bytes of its parent's hash, its number, and the root of its state.
+    let mut other_state = cumulus_params(&fixtures, good);
+    let mut head = fixtures.read_hex("cumulus/parent-head.hex");
+    head[40] ^= 1;
+    other_state.parent_head = head.into();
+    panic(verdict(other_state).await);
     host.shut_down().await;
 }
