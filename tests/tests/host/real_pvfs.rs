@@ -141,7 +141,7 @@ async fn blocks_of_a_cumulus_parachain_are_valid_with_the_recorded_results() {
             let block = fixtures.read(&format!("cumulus/{case}.{extension}"));
             let params = cumulus_params(&fixtures, block);
             let result = host.validate(request(pvf.clone(), params)).await.verdict.unwrap();
-            assert_eq!(hex::encode(&result.encode()), hex::encode(&recorded), "{case}.{extension}");
+            assert_eq!(hex::encode(result.encode()), hex::encode(&recorded), "{case}.{extension}");
         }
     }
     host.shut_down().await;
