@@ -6,7 +6,7 @@ use crate::{
 };
 use pvf_host_core::backend::{ExecuteError, GuestLog, LoadedArtifact, RuntimeConstructionError};
 use pvf_host_functions::{
-    AllocatorError, CallState, FatPointer, GuestContext, HostCallError, HostError,
+    Allocator, AllocatorError, FatPointer, GuestContext, HostCallError, HostError,
 };
 use wasmtime::{AsContextMut, Memory, Trap, TypedFunc};
 
@@ -68,7 +68,8 @@ fn call(ready: &mut Ready, entry_point: &str, input: &[u8]) -> Result<Vec<u8>, E
     let store = &mut ready.store;
 
     store.data_mut().memory = Some(memory);
-    store.data_mut().call = CallState::new(heap_base);
+    // The rest of the state lasts from the start function on.
+    store.data_mut().call.allocator = Some(Box::new(Allocator::new(heap_base)));
     let injected = Guest::new(store.as_context_mut()).allocate_and_write(input);
     let argument = injected.map_err(|error| refused_input(error, input.len(), store.data_mut()))?;
 

@@ -12,7 +12,7 @@ const MAX_PAGES: u32 = 65_536;
 pub(crate) struct State {
     /// Set once the instance exists, so not while a start function runs.
     pub(crate) memory: Option<Memory>,
-    /// Made new for the call. While a start function runs it has no allocator.
+    /// New with the instance. While a start function runs it has no allocator.
     pub(crate) call: CallState,
     /// Where the guest's log lines go.
     pub(crate) log: Box<dyn GuestLog>,
