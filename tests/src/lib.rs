@@ -25,6 +25,7 @@ pub mod processes;
 pub mod request;
 mod script;
 pub mod scripted;
+pub mod verdict;
 mod wait;
 
 // For the backends that it brings along: host and worker must have the same.
