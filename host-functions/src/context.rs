@@ -3,7 +3,8 @@
 use crate::{Allocator, FatPointer, GuestMemory, HostError, MemoryError};
 use pvf_host_core::backend::LogLevel;
 
-/// What the host remembers during one call into a guest. New for each call.
+/// What the host remembers about a guest, from its start function to the end of the one call into
+/// it.
 #[derive(Debug, Default)]
 pub struct CallState {
     /// `None` before there is a memory to allocate from, that is while a start function runs.
