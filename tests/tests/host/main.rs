@@ -8,6 +8,8 @@ mod limits;
 mod preparation;
 mod queueing;
 #[cfg(feature = "wasmtime")]
+mod random;
+#[cfg(feature = "wasmtime")]
 mod real_pvfs;
 mod retry;
 mod verdicts;
