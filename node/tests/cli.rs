@@ -880,7 +880,7 @@ fn the_relay_chains_own_adder_gets_its_known_verdicts() {
         "hrmp_watermark": 1,
     });
     assert_eq!(validate("adder-good.block").expect_verdict("valid", 0)["result"], expected);
-    validate("adder-bad.block").expect_invalid("trap");
+    validate("adder-bad.block").expect_invalid("panic");
 }
 
 #[test]
