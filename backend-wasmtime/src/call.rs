@@ -137,7 +137,7 @@ fn refused_input(error: HostError, len: usize, state: &mut State) -> ExecuteErro
 /// other trap. Trying again with a new artifact, as after [`ExecuteError::RuntimeConstruction`], would
 /// not help.
 pub(crate) fn classify(error: &wasmtime::Error, state: &mut State) -> ExecuteError {
-    let panic_message = state.call.panic_message.take();
+    let panic_message = state.call.take_panic_message();
     if let Some(reason) = state.limiter.machine_failed.take() {
         RuntimeConstructionError(reason).into()
     } else if let Some(error) = error.downcast_ref::<InitialMemoryAboveLimit>() {

@@ -14,13 +14,27 @@ pub struct CallState {
     /// Whether all signatures since the start of a batch were good; `None` outside of a batch.
     pub batch_verification: Option<bool>,
     /// What the guest last said about a panic of its own. It counts if the guest traps.
-    pub panic_message: Option<String>,
+    panic_message: Option<String>,
 }
+
+/// Of a longer panic message only so many bytes are kept: the reason of a verdict is for people.
+pub const MAX_PANIC_MESSAGE: usize = 16 << 10;
 
 impl CallState {
     /// For a call into a guest whose heap begins at `heap_base`.
     pub fn new(heap_base: u32) -> Self {
         Self { allocator: Some(Box::new(Allocator::new(heap_base))), ..Self::default() }
+    }
+
+    /// Remembers what the guest says about a panic of its own, up to [`MAX_PANIC_MESSAGE`].
+    pub fn set_panic_message(&mut self, message: &str) {
+        let end = message.floor_char_boundary(MAX_PANIC_MESSAGE);
+        self.panic_message = Some(message[..end].to_owned());
+    }
+
+    /// What the guest last said about a panic of its own. It counts if the guest traps.
+    pub fn take_panic_message(&mut self) -> Option<String> {
+        self.panic_message.take()
     }
 }
 
@@ -66,5 +80,18 @@ pub trait GuestContext: GuestMemory {
         let ptr = self.allocate(len)?;
         self.write(ptr, bytes)?;
         Ok(FatPointer { ptr, len })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_panic_message_is_cut_between_characters() {
+        let mut state = CallState::default();
+        state.set_panic_message(&format!("{}é and more", "x".repeat(MAX_PANIC_MESSAGE - 1)));
+        assert_eq!(state.take_panic_message().map(|text| text.len()), Some(MAX_PANIC_MESSAGE - 1));
+        assert_eq!(state.take_panic_message(), None);
     }
 }

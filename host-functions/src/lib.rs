@@ -38,7 +38,7 @@ mod table;
 pub mod trie;
 
 pub use allocator::{Allocator, AllocatorError, MAX_ALLOCATION};
-pub use context::{CallState, GuestContext};
+pub use context::{CallState, GuestContext, MAX_PANIC_MESSAGE};
 pub use error::{HostCallError, HostError};
 pub use fat_pointer::FatPointer;
 pub use memory::{GrowError, GuestMemory, MemoryError, PAGE_SIZE};

@@ -35,7 +35,7 @@ pub fn log_version_1<C: GuestContext>(
     if let Ok(message) = String::from_utf8(message) {
         guest.log(level, &target, &message);
         if level == LogLevel::Error && target == PANIC_TARGET {
-            guest.state().panic_message = Some(message);
+            guest.state().set_panic_message(&message);
         }
     }
     Ok(())
@@ -81,10 +81,10 @@ mod tests {
         guest.memory[..12].copy_from_slice(b"runtime::one");
         log_version_1(&mut guest, 0, fat(0, 12), fat(0, 3)).unwrap();
         log_version_1(&mut guest, 1, fat(0, 7), fat(0, 4)).unwrap();
-        assert_eq!(guest.state().panic_message, None);
+        assert_eq!(guest.state().take_panic_message(), None);
         log_version_1(&mut guest, 0, fat(0, 7), fat(9, 3)).unwrap();
         log_version_1(&mut guest, 2, fat(0, 7), fat(0, 4)).unwrap();
-        assert_eq!(guest.state().panic_message.as_deref(), Some("one"));
+        assert_eq!(guest.state().take_panic_message().as_deref(), Some("one"));
     }
 
     #[test]

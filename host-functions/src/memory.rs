@@ -8,8 +8,10 @@ pub const PAGE_SIZE: u64 = 65_536;
 
 /// A guest's linear memory.
 ///
-/// Addresses are the guest's own. A range is inside when it *ends* at or before the memory's end,
-/// so the empty range at the very end is inside.
+/// Addresses are the guest's own. In a linear memory a range is inside when it *ends* at or before the
+/// memory's end, so the empty range at the very end is inside. An engine whose guests have several
+/// regions says by [`bytes`](Self::bytes) what can be read and by [`write`](Self::write) what can be
+/// written; [`size`](Self::size) and [`grow`](Self::grow) are then those of the region with the heap.
 pub trait GuestMemory {
     /// How many bytes there are; zero while there is no memory.
     fn size(&self) -> u64;

@@ -14,7 +14,7 @@ pub fn abort_on_panic_version_1<C: GuestContext>(
 ) -> Result<(), HostError> {
     let message = guest.range(message)?.into_owned();
     let message = String::from_utf8(message).map_err(|_| HostError::NotUtf8)?;
-    guest.state().panic_message = Some(message);
+    guest.state().set_panic_message(&message);
     Err(HostError::Aborted)
 }
 
@@ -28,7 +28,7 @@ mod tests {
         let mut guest = TestGuest::new(1, 1);
         guest.memory[..4].copy_from_slice(b"oops");
         assert_eq!(abort_on_panic_version_1(&mut guest, 4 << 32), Err(HostError::Aborted));
-        assert_eq!(guest.state().panic_message.as_deref(), Some("oops"));
+        assert_eq!(guest.state().take_panic_message().as_deref(), Some("oops"));
     }
 
     #[test]
@@ -38,6 +38,6 @@ mod tests {
         assert_eq!(abort_on_panic_version_1(&mut guest, 1 << 32), Err(HostError::NotUtf8));
         let beyond = Err(HostError::Memory(MemoryError::OutOfBounds));
         assert_eq!(abort_on_panic_version_1(&mut guest, 65_537 << 32), beyond);
-        assert_eq!(guest.state().panic_message, None);
+        assert_eq!(guest.state().take_panic_message(), None);
     }
 }

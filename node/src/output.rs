@@ -37,11 +37,17 @@ pub(crate) fn error(message: &str) {
     let _ = writeln!(progress::StandardError, "error: {}", lines.join("\n"));
 }
 
-/// Makes text harmless for a terminal: control characters are written as escapes.
+/// Makes text harmless for a terminal: control characters are written as escapes, those too that
+/// change the direction of what follows.
 pub(crate) fn clean(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut cleaned = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() { cleaned.extend(c.escape_default()) } else { cleaned.push(c) }
+        if c.is_control() || turns(c) {
+            cleaned.extend(c.escape_default());
+        } else {
+            cleaned.push(c);
+        }
     }
     cleaned
 }
@@ -101,6 +107,7 @@ mod tests {
     #[test]
     fn a_guest_can_not_reach_the_terminal() {
         assert_eq!(clean("red \x1b[31m\nnext ü"), "red \\u{1b}[31m\\nnext ü");
+        assert_eq!(clean("valid \u{202e}dilavni"), "valid \\u{202e}dilavni");
     }
 
     #[test]

@@ -223,7 +223,7 @@ pub(crate) fn describe(code_hash: CodeHash, validation: &Validation) -> Facts {
     );
     if let Err(error) = &validation.verdict {
         let Reason { kind, message } = Reason::of(error);
-        facts.add("reason", format!("{kind}: {message}"));
+        facts.add("reason", reason(kind, &message));
     }
     if let Ok(result) = &validation.verdict {
         facts.add("new head", head(result));
@@ -259,6 +259,12 @@ pub(crate) fn describe(code_hash: CodeHash, validation: &Validation) -> Facts {
     facts
 }
 
+/// The message, behind its kind if it does not begin with the same words.
+fn reason(kind: &str, message: &str) -> String {
+    let words = kind.replace('_', " ");
+    if message.starts_with(&words) { message.to_owned() } else { format!("{words}: {message}") }
+}
+
 /// A precheck for people.
 pub(crate) fn describe_precheck(
     code_hash: CodeHash,
@@ -267,7 +273,7 @@ pub(crate) fn describe_precheck(
     let mut facts = Facts::default();
     facts.add("verdict", precheck_word(precheck_answer(result), "could not tell"));
     if let Err(error) = result {
-        facts.add("reason", format!("{}: {error}", error.kind()));
+        facts.add("reason", reason(error.kind(), &error.to_string()));
     }
     facts.add("code", code_hash.to_string());
     if let Ok(report) = result {

@@ -26,6 +26,7 @@ use std::{
     collections::BTreeMap,
     error::Error,
     fs,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     sync::{
@@ -51,7 +52,7 @@ struct Options {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// How many modules of each kind.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     count: u64,
     /// A folder of modules, as text or binary.
     #[arg(long)]
@@ -67,8 +68,8 @@ struct Options {
     #[arg(long)]
     executor_params: bool,
     /// How many of each program to run at once.
-    #[arg(long, default_value_t = 1)]
-    jobs: usize,
+    #[arg(long, default_value = "1")]
+    jobs: NonZeroUsize,
     /// The seconds that an answer may take.
     #[arg(long, default_value_t = 20)]
     timeout: u64,
@@ -97,12 +98,17 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether there was no difference.
+/// Whether all was answered, and there was no difference.
 fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     let backend: &'static BackendDescriptor = backend::find(&options.backend)?;
     if options.serve {
         serve::serve(backend)?;
         return Ok(true);
+    }
+    if let Some(reference) = &options.reference
+        && !reference.is_file()
+    {
+        return Err(format!("{}: not a program", reference.display()).into());
     }
     let mut cases = Vec::new();
     for folder in &options.cases {
@@ -142,7 +148,7 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
         (kind.to_string(), generate(kind, seed, options.executor_params))
     };
     std::thread::scope(|scope| {
-        for _ in 0..options.jobs {
+        for _ in 0..options.jobs.get() {
             scope.spawn(|| {
                 let mut sides = Sides::new(options);
                 loop {
@@ -166,7 +172,7 @@ fn run(options: &Options) -> Result<bool, Box<dyn Error>> {
     if let Some(file) = &options.record {
         summary.record.write(file)?;
     }
-    Ok(summary.differing == 0)
+    Ok(summary.differing == 0 && summary.unanswered == 0)
 }
 
 /// Both processes, and the files through which they get what they are asked about.
@@ -239,6 +245,7 @@ struct Summary {
     /// The errors of the reference and ours, where both failed at the same stage.
     classes: BTreeMap<(String, String), u64>,
     differing: u64,
+    unanswered: u64,
     folder: PathBuf,
     record: Record,
 }
@@ -250,6 +257,7 @@ impl Summary {
             outcomes: BTreeMap::new(),
             classes: BTreeMap::new(),
             differing: 0,
+            unanswered: 0,
             folder: options.differences.clone(),
             record: Record::default(),
         }
@@ -261,6 +269,7 @@ impl Summary {
         for (nth, (reference, ours)) in answers.iter().enumerate() {
             let outcome = compare(case, reference, ours);
             outcomes.push(outcome);
+            self.unanswered += u64::from(outcome == Outcome::ReferenceDied);
             *self.outcomes.entry((kind.to_owned(), outcome)).or_default() += 1;
             if outcome == Outcome::Differ {
                 self.differing += 1;
@@ -311,6 +320,9 @@ impl Summary {
         println!("errors of the reference and ours, at the same stage or explained:");
         for ((reference, ours), count) in &self.classes {
             println!("  {count:>8}  {reference} / {ours}");
+        }
+        if self.unanswered > 0 {
+            println!("{} without an answer of the reference", self.unanswered);
         }
         if self.differing > 0 {
             println!("{} differences, see {}", self.differing, self.folder.display());

@@ -153,9 +153,10 @@ fn real_pvfs(directory: &Path) -> String {
     let mut page = FIXTURES_HEADING.to_owned();
     page.push_str(
         "The relay chain's test parachain, the genesis runtimes of two system parachains, and a \
-         runtime\nwith the pallets that every parachain has. Each import either works or traps by \
-         design: what is a\nmissing import here, their code calls when it builds blocks, and not \
-         when it validates them.\n\n",
+         runtime\nwith the pallets that every parachain has. All of them link. Each import either \
+         works, or it traps\nwhen it is called, and by design: as a function of a key store, or as a \
+         missing import. The latter\nthese runtimes call when they build blocks, and never when they \
+         validate them.\n\n",
     );
     let names: Vec<_> = FIXTURES.iter().map(|(name, _)| *name).collect();
     writeln!(page, "| function | status | {} |", names.join(" | ")).unwrap();

@@ -216,6 +216,10 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &[u8]) 
         match artifact.call(ENTRY_POINT, &input, log) {
             // Encoded anew, so that the host decodes nothing that the guest wrote.
             Ok(output) => match ValidationResult::from_guest_output(&output) {
+                Ok(result) if result.encoded_size() as u64 > MAX_RESULT => {
+                    let message = format!("result of more than {MAX_RESULT} bytes");
+                    Answer::Failed(ExecuteError::InvalidOutput(message))
+                }
                 Ok(result) => Answer::Result(result.encode()),
                 Err(error) => Answer::MalformedResult(error.to_string()),
             },

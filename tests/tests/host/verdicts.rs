@@ -245,10 +245,11 @@ async fn a_big_head_arrives_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_too_big_for_the_host_is_never_taken_for_one() {
+async fn a_head_too_big_for_the_host_is_no_valid_output() {
     let script = Script::call(OnCall::ReturnBig(MAX_RESULT as u32 + 1000));
-    let reason = possibly_invalid(validated(approval(script.pvf())).await);
-    assert!(matches!(reason, PossiblyInvalid::AmbiguousJobDeath(_)), "{reason:?}");
+    let reason = invalid(validated(approval(script.pvf())).await);
+    let is_output = matches!(reason, InvalidCandidate::Execution(ExecuteError::InvalidOutput(_)));
+    assert!(is_output, "{reason:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
