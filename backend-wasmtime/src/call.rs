@@ -2,11 +2,11 @@
 
 use crate::{
     instance::{Guest, InitialMemoryAboveLimit, State},
-    load::{Linked, MissingFunction, Ready},
+    load::{Linked, Ready},
 };
 use pvf_host_core::backend::{ExecuteError, GuestLog, LoadedArtifact, RuntimeConstructionError};
 use pvf_host_functions::{
-    Allocator, AllocatorError, FatPointer, GuestContext, HostCallError, HostError,
+    Allocator, FatPointer, GuestContext, HostCallError, HostError, MissingFunction,
 };
 use wasmtime::{AsContextMut, Memory, Trap, TypedFunc};
 
@@ -119,15 +119,9 @@ fn export(ready: &mut Ready, name: &str) -> Result<wasmtime::Extern, ExecuteErro
 
 /// What it means that the input could not be handed over.
 fn refused_input(error: HostError, len: usize, state: &mut State) -> ExecuteError {
-    if let Some(reason) = state.limiter.machine_failed.take() {
-        return RuntimeConstructionError(reason).into();
-    }
-    let message = format!("input of {len} bytes: {error}");
-    match error {
-        HostError::Allocator(AllocatorError::OutOfSpace | AllocatorError::TooLarge) => {
-            ExecuteError::OutOfMemory(message)
-        }
-        _ => ExecuteError::Trap(message),
+    match state.limiter.machine_failed.take() {
+        Some(reason) => RuntimeConstructionError(reason).into(),
+        None => error.for_input(len),
     }
 }
 
@@ -137,24 +131,19 @@ fn refused_input(error: HostError, len: usize, state: &mut State) -> ExecuteErro
 /// other trap. Trying again with a new artifact, as after [`ExecuteError::RuntimeConstruction`], would
 /// not help.
 pub(crate) fn classify(error: &wasmtime::Error, state: &mut State) -> ExecuteError {
-    let panic_message = state.call.take_panic_message();
     if let Some(reason) = state.limiter.machine_failed.take() {
         RuntimeConstructionError(reason).into()
     } else if let Some(error) = error.downcast_ref::<InitialMemoryAboveLimit>() {
         ExecuteError::OutOfMemory(error.to_string())
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
-        match panic_message {
-            // How a panic handler ends, once it has logged the message.
-            Some(message) if *trap == Trap::UnreachableCodeReached => ExecuteError::Panic(message),
+        match trap {
+            Trap::UnreachableCodeReached => state.call.failed_as_unreachable(trap),
             _ => ExecuteError::Trap(trap.to_string()),
         }
     } else if let Some(error) = error.downcast_ref::<HostCallError>() {
-        match panic_message {
-            Some(message) if error.error == HostError::Aborted => ExecuteError::Panic(message),
-            _ => ExecuteError::Trap(error.to_string()),
-        }
+        state.call.failed_in_host_call(error)
     } else if let Some(error) = error.downcast_ref::<MissingFunction>() {
-        ExecuteError::Trap(error.to_string())
+        error.into()
     } else {
         // Something of the engine's own.
         RuntimeConstructionError(format!("{error:#}")).into()

@@ -10,15 +10,12 @@ use pvf_host_core::{
     backend::{Artifact, ExecuteError, GuestLog, RuntimeConstructionError},
     primitives::ExecutorParams,
 };
-use pvf_host_functions::{HostCallError, HostFunction, ValueType};
+use pvf_host_functions::{HostCallError, HostFunction, IMPORT_MODULE, MissingFunction, ValueType};
 use std::collections::HashSet;
 use wasmtime::{
     AsContextMut, Caller, Engine, ExternType, FuncType, Instance, InstancePre, Linker, Module,
     Store, ValType,
 };
-
-/// The module from which guests import.
-const IMPORT_MODULE: &str = "env";
 
 /// Code in memory, with all its imports.
 pub(crate) struct Linked {
@@ -128,11 +125,6 @@ enum UnknownImport {
     #[error("import of {0}.{1}: it is no function")]
     Kind(String, String),
 }
-
-/// The guest called a function that it imports and nobody offers.
-#[derive(Debug, thiserror::Error)]
-#[error("call to a missing function {IMPORT_MODULE}:{0}")]
-pub(crate) struct MissingFunction(String);
 
 macro_rules! link_host_functions {
     ($($availability:ident $name:literal

@@ -11,7 +11,9 @@
 //! The functions themselves are generic over the context, so that a backend's call of one costs
 //! what a function call costs. [`for_each_host_function!`] lists them all, with the names and types
 //! under which guests import them; a backend hands it a macro of its own that links one function.
-//! [`HOST_FUNCTIONS`] is the same list as data.
+//! [`HOST_FUNCTIONS`] is the same list as data. An import that is not offered is linked to something
+//! that raises [`MissingFunction`]. What a failed call means for the verdict is said here as well, by
+//! [`CallState`] and [`HostError`].
 //!
 //! # What is not here, on purpose
 //!
@@ -26,6 +28,7 @@ pub mod crypto;
 mod digest;
 pub mod elliptic_curves;
 mod error;
+mod failure;
 mod fat_pointer;
 pub mod hashing;
 pub mod logging;
@@ -40,6 +43,7 @@ pub mod trie;
 pub use allocator::{Allocator, AllocatorError, MAX_ALLOCATION};
 pub use context::{CallState, GuestContext, MAX_PANIC_MESSAGE};
 pub use error::{HostCallError, HostError};
+pub use failure::{IMPORT_MODULE, MissingFunction};
 pub use fat_pointer::FatPointer;
 pub use memory::{GrowError, GuestMemory, MemoryError, PAGE_SIZE};
 pub use not_offered::NOT_OFFERED;
