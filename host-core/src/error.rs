@@ -169,7 +169,7 @@ pub enum InvalidCandidate {
     #[error("hard timeout: execution took more CPU time than it may, or stalled")]
     HardTimeout,
     /// The proof of validity could not be decompressed within its limit.
-    #[error("the proof of validity {0}")]
+    #[error("the proof of validity: {0}")]
     PovDecompressionFailure(DecompressError),
     /// The parameters are longer than any guest's allocator can hold.
     #[error("parameters of {0} bytes can't be passed to the code")]
