@@ -37,8 +37,8 @@ mod proposals;
 
 use pvf_host_core::{
     backend::{
-        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Execute, LoadedArtifact,
-        Prepare, RuntimeConstructionError,
+        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute,
+        LoadedArtifact, Prepare, RuntimeConstructionError,
     },
     primitives::ExecutorParams,
 };
@@ -55,6 +55,7 @@ inventory::submit! {
         id: ID,
         version: concat!(env!("CARGO_PKG_VERSION"), " (Wasmtime 48)"),
         accepts: |prefix| prefix.starts_with(b"\0asm"),
+        chosen: Chosen::ByFormat,
         fingerprint: engine::fingerprint,
         prepare: &Wasmtime,
         execute: &Wasmtime,

@@ -7,7 +7,7 @@ use crate::script::{MAGIC, OnCall, OnLoad, OnPrepare, SHARED_MAGIC, Script};
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 use pvf_host_core::{
     backend::{
-        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Execute, ExecuteError,
+        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute, ExecuteError,
         Fingerprint, GuestLog, LoadedArtifact, LogLevel, Prepare, RuntimeConstructionError,
     },
     primitives::{ExecutorParams, ValidationParams, ValidationResult, blake2_256},
@@ -28,6 +28,7 @@ inventory::submit! {
         id: ID,
         version: "1",
         accepts: |prefix| prefix.starts_with(MAGIC) || prefix.starts_with(SHARED_MAGIC),
+        chosen: Chosen::ByFormat,
         fingerprint: |_| Ok(Fingerprint::of(&[b"scripted"])),
         prepare: &Scripted,
         execute: &Scripted,
@@ -39,6 +40,7 @@ inventory::submit! {
         id: TWIN_ID,
         version: "1",
         accepts: |prefix| prefix.starts_with(SHARED_MAGIC),
+        chosen: Chosen::ByFormat,
         fingerprint: |_| Ok(Fingerprint::of(&[b"scripted"])),
         prepare: &Scripted,
         execute: &Scripted,

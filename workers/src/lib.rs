@@ -19,6 +19,8 @@ pub mod floor;
 mod job;
 mod prepare;
 
+#[cfg(feature = "polkavm")]
+use pvf_backend_polkavm as _;
 #[cfg(feature = "wasmtime")]
 use pvf_backend_wasmtime as _;
 

@@ -20,7 +20,7 @@
 //!
 //! ```
 //! use pvf_host_core::backend::{
-//!     Artifact, BackendDescriptor, BackendId, BackendPrepareError, ExecuteError, Execute,
+//!     Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, ExecuteError, Execute,
 //!     Fingerprint, GuestLog, LoadedArtifact, Prepare, RuntimeConstructionError,
 //! };
 //! use pvf_host_core::primitives::ExecutorParams;
@@ -83,6 +83,7 @@
 //!         id: BackendId::from_static("echo"),
 //!         version: "1.0.0",
 //!         accepts: |prefix| prefix.starts_with(b"ECHO"),
+//!         chosen: Chosen::ByFormat,
 //!         // Nothing but the version decides whether an artifact can run.
 //!         fingerprint: |_| Ok(Fingerprint::of(&[b"echo 1.0.0"])),
 //!         prepare: &Echo,
@@ -196,6 +197,12 @@ pub trait LoadedArtifact {
         input: &[u8],
         log: Box<dyn GuestLog>,
     ) -> Result<Vec<u8>, ExecuteError>;
+
+    /// The gas that the last call used, however it ended. None if it was not metered, that is without
+    /// [`MaxGas`](crate::primitives::ExecutorParam::MaxGas).
+    fn gas_used(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Where the log lines of a guest go.
@@ -242,6 +249,16 @@ impl fmt::Debug for Fingerprint {
     }
 }
 
+/// When a backend is chosen for code that it accepts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// Whenever nobody names another.
+    ByFormat,
+    /// Only when it is named, in the executor parameters or as the node's default: a backend for
+    /// comparison, say, beside the one that is for everyday use.
+    ByName,
+}
+
 /// How a backend makes itself known. Submitted to the registry with `inventory::submit!`.
 pub struct BackendDescriptor {
     /// The name by which it is selected and by which its artifacts are kept apart.
@@ -250,6 +267,8 @@ pub struct BackendDescriptor {
     pub version: &'static str,
     /// Whether code that, decompressed, begins like this is in the backend's format.
     pub accepts: fn(&CodePrefix) -> bool,
+    /// Whether accepting some code is enough to be chosen for it.
+    pub chosen: Chosen,
     /// Covers all that decides whether an artifact made with `params` can run: the engine's version,
     /// compiler settings, the features of this machine's CPU. Called in workers only.
     pub fingerprint: fn(&ExecutorParams) -> Result<Fingerprint, RuntimeConstructionError>,

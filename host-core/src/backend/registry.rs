@@ -1,6 +1,6 @@
 //! The backends linked into this program, and the choice among them.
 
-use super::{BackendDescriptor, BackendId};
+use super::{BackendDescriptor, BackendId, Chosen};
 use crate::primitives::compression;
 use parity_scale_codec::{Decode, Encode};
 use std::fmt;
@@ -30,8 +30,11 @@ pub fn find(id: &BackendId) -> Result<&'static BackendDescriptor, SelectionError
     }
 }
 
-/// Chooses the backend for some code: the one that the executor parameters name, else the only one
-/// that accepts the code's first bytes, else the node's default.
+/// Chooses the backend for some code.
+///
+/// It is the one that the executor parameters name; else the node's default, if that accepts the
+/// code's first bytes; else the only one that accepts them and is
+/// [chosen by format](Chosen::ByFormat); else, for code that nobody accepts, the node's default.
 ///
 /// # Errors
 ///
@@ -44,15 +47,24 @@ pub fn select(
     if let Some(id) = explicit {
         return find(id);
     }
+    let default = default.map(find);
+    if let Some(Ok(backend)) = default
+        && (backend.accepts)(prefix)
+    {
+        return Ok(backend);
+    }
     let all = linked();
-    let accepting: Vec<_> = all.iter().copied().filter(|b| (b.accepts)(prefix)).collect();
-    match (accepting[..].split_first(), default) {
-        (Some((only, [])), _) => Ok(only),
-        (Some(_), _) => Err(SelectionError::Ambiguous(ids(&accepting))),
-        (None, Some(id)) => find(id),
-        (None, None) => {
+    let by_format = |backend: &&BackendDescriptor| {
+        backend.chosen == Chosen::ByFormat && (backend.accepts)(prefix)
+    };
+    let accepting: Vec<_> = all.iter().copied().filter(by_format).collect();
+    match (&accepting[..], default) {
+        ([only], _) => Ok(only),
+        ([], Some(default)) => default,
+        ([], None) => {
             Err(SelectionError::NoneAccepts { prefix: prefix.clone(), linked: ids(&all) })
         }
+        (_, _) => Err(SelectionError::Ambiguous(ids(&accepting))),
     }
 }
 
@@ -193,11 +205,15 @@ mod tests {
 
     macro_rules! register {
         ($id:literal, $accepts:expr) => {
+            register!($id, $accepts, Chosen::ByFormat);
+        };
+        ($id:literal, $accepts:expr, $chosen:expr) => {
             inventory::submit! {
                 BackendDescriptor {
                     id: BackendId::from_static($id),
                     version: "1",
                     accepts: $accepts,
+                    chosen: $chosen,
                     fingerprint: |_| Ok(Fingerprint::of(&[])),
                     prepare: &Nothing,
                     execute: &Nothing,
@@ -210,6 +226,7 @@ mod tests {
     register!("three", |prefix| prefix.starts_with(b"23"));
     register!("twin", |_| false);
     register!("twin", |_| false);
+    register!("quiet", |prefix| prefix.starts_with(b"1"), Chosen::ByName);
 
     fn selected(
         explicit: Option<&str>,
@@ -233,6 +250,18 @@ mod tests {
     }
 
     #[test]
+    fn a_default_that_accepts_the_code_is_a_choice() {
+        assert_eq!(selected(None, b"23", Some("three")).unwrap(), "three");
+        assert_eq!(selected(None, b"1", Some("quiet")).unwrap(), "quiet");
+    }
+
+    #[test]
+    fn a_backend_chosen_by_name_is_not_chosen_by_format() {
+        assert_eq!(selected(None, b"1", None).unwrap(), "one");
+        assert_eq!(selected(Some("quiet"), b"1", None).unwrap(), "quiet");
+    }
+
+    #[test]
     fn two_that_accept_and_no_choice_is_an_error_that_names_both() {
         let error = selected(None, b"23", Some("one")).unwrap_err();
         let SelectionError::Ambiguous(ids) = error else { panic!("{error}") };
@@ -243,7 +272,7 @@ mod tests {
     fn an_unknown_backend_is_an_error_that_names_those_linked() {
         let error = selected(Some("absent"), b"1", None).unwrap_err();
         assert!(matches!(&error, SelectionError::NotLinked { .. }), "{error}");
-        assert!(error.to_string().contains("one, three, twin, twin, two"), "{error}");
+        assert!(error.to_string().contains("one, quiet, three, twin, twin, two"), "{error}");
     }
 
     #[test]

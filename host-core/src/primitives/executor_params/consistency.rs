@@ -18,6 +18,7 @@ pub enum ParamKey {
     WasmExtBulkMemory,
     EnabledHostFunction(ExecutorHostFunction),
     Backend,
+    MaxGas,
 }
 
 impl fmt::Display for ParamKey {
@@ -138,6 +139,7 @@ impl ExecutorParam {
             Self::WasmExtBulkMemory => ParamKey::WasmExtBulkMemory,
             Self::EnabledHostFunction(function) => ParamKey::EnabledHostFunction(*function),
             Self::Backend(_) => ParamKey::Backend,
+            Self::MaxGas(_) => ParamKey::MaxGas,
         }
     }
 
@@ -151,6 +153,7 @@ impl ExecutorParam {
             Self::PrecheckingMaxMemory(bytes) => (*bytes, limits::PRECHECKING_MEMORY),
             Self::PvfPrepTimeout(_, millis) | Self::PvfExecTimeout(_, millis) => (*millis, any),
             Self::WasmExtBulkMemory | Self::EnabledHostFunction(_) | Self::Backend(_) => (0, any),
+            Self::MaxGas(gas) => (*gas, limits::GAS),
         }
     }
 }

@@ -53,6 +53,9 @@ pub mod limits {
     pub const STACK_LOGICAL: RangeInclusive<u32> = 1024..=131_072;
     /// Of [`PrecheckingMaxMemory`](super::ExecutorParam::PrecheckingMaxMemory), in bytes.
     pub const PRECHECKING_MEMORY: RangeInclusive<u64> = 256 << 20..=16 << 30;
+    /// Of [`MaxGas`](super::ExecutorParam::MaxGas): what engines that count in signed numbers can
+    /// count.
+    pub const GAS: RangeInclusive<u64> = 0..=i64::MAX as u64;
     /// The bytes of native stack for each value on the logical stack, at least.
     pub const NATIVE_BYTES_PER_VALUE: u64 = 128;
 }
@@ -96,6 +99,9 @@ pub enum ExecutorParam {
     /// `Backend=wasmtime`
     #[codec(index = 128)]
     Backend(BackendId),
+    /// The gas that an execution may use; without it, gas is not metered. Our own. `MaxGas=1000000`
+    #[codec(index = 129)]
+    MaxGas(u64),
 }
 
 /// What code is prepared for.
@@ -161,11 +167,17 @@ impl ExecutorParams {
     }
 
     /// Stands for what changes the artifact: the logical stack limit, which is compiled into the
-    /// code, and the language that is accepted. The backend is not part of it, for what is named by
+    /// code, the language that is accepted, and whether gas is metered, but not how much of it there
+    /// is. The backend is not part of it, for what is named by
     /// this hash is always named by the backend too.
     pub fn prep_hash(&self) -> ExecutorParamsPrepHash {
         let mut bytes = b"prep".to_vec();
-        self.iter().filter(|param| param.changes_artifact()).for_each(|p| p.encode_to(&mut bytes));
+        for param in self.iter().filter(|param| param.changes_artifact()) {
+            match param {
+                ExecutorParam::MaxGas(_) => ExecutorParam::MaxGas(0).encode_to(&mut bytes),
+                param => param.encode_to(&mut bytes),
+            }
+        }
         blake2_256(&bytes).into()
     }
 
@@ -241,6 +253,15 @@ impl ExecutorParams {
         })
     }
 
+    /// The gas that an execution may use, if it is metered; at most what [`limits::GAS`] allows. The
+    /// last entry counts.
+    pub fn max_gas(&self) -> Option<u64> {
+        self.last(|param| match param {
+            ExecutorParam::MaxGas(gas) => Some(*gas.min(limits::GAS.end())),
+            _ => None,
+        })
+    }
+
     fn first<'a, T>(&'a self, pick: impl FnMut(&'a ExecutorParam) -> Option<T>) -> Option<T> {
         self.iter().find_map(pick)
     }
@@ -269,7 +290,7 @@ impl Decode for ExecutorParams {
 impl ExecutorParam {
     fn changes_artifact(&self) -> bool {
         match self {
-            Self::StackLogicalMax(_) | Self::WasmExtBulkMemory => true,
+            Self::StackLogicalMax(_) | Self::WasmExtBulkMemory | Self::MaxGas(_) => true,
             Self::MaxMemoryPages(_)
             | Self::StackNativeMax(_)
             | Self::PrecheckingMaxMemory(_)
@@ -336,6 +357,7 @@ mod tests {
         assert!(!none.wasm_ext_bulk_memory());
         assert!(!none.host_function_enabled(ExecutorHostFunction::EccRfc163));
         assert_eq!(none.backend(), None);
+        assert_eq!(none.max_gas(), None);
     }
 
     #[test]
@@ -352,6 +374,7 @@ mod tests {
             WasmExtBulkMemory,
             EnabledHostFunction(ExecutorHostFunction::EccRfc163),
             backend("wasmtime"),
+            MaxGas(9),
         ]);
         assert_eq!(all.memory_pages_limit(), 33);
         assert_eq!(all.stack_logical_max(), 2);
@@ -364,6 +387,7 @@ mod tests {
         assert!(all.wasm_ext_bulk_memory());
         assert!(all.host_function_enabled(ExecutorHostFunction::EccRfc163));
         assert_eq!(all.backend().map(BackendId::as_str), Some("wasmtime"));
+        assert_eq!(all.max_gas(), Some(9));
     }
 
     #[test]
@@ -383,6 +407,8 @@ mod tests {
             PvfExecTimeout(PvfExecKind::Backing, 2),
             backend("one"),
             backend("two"),
+            MaxGas(1),
+            MaxGas(2),
         ]);
         assert_eq!(twice.memory_pages_limit(), 34);
         assert_eq!(twice.stack_logical_max(), 2);
@@ -391,11 +417,13 @@ mod tests {
         assert_eq!(twice.pvf_prep_timeout(PvfPrepKind::Precheck).as_millis(), 1);
         assert_eq!(twice.pvf_exec_timeout(PvfExecKind::Backing).as_millis(), 1);
         assert_eq!(twice.backend().map(BackendId::as_str), Some("one"));
+        assert_eq!(twice.max_gas(), Some(2));
     }
 
     #[test]
-    fn the_memory_limit_does_not_overflow() {
+    fn limits_do_not_overflow() {
         assert_eq!(params(&[MaxMemoryPages(u32::MAX)]).memory_pages_limit(), u32::MAX);
+        assert_eq!(params(&[MaxGas(u64::MAX)]).max_gas(), Some(i64::MAX as u64));
     }
 
     #[test]
@@ -407,9 +435,18 @@ mod tests {
     }
 
     #[test]
+    fn that_gas_is_metered_changes_the_prep_hash_but_not_how_much_there_is() {
+        let (little, much) = (params(&[MaxGas(1)]), params(&[MaxGas(u64::MAX)]));
+        assert_ne!(little.hash(), much.hash());
+        assert_eq!(little.prep_hash(), much.prep_hash());
+        assert_ne!(little.prep_hash(), params(&[]).prep_hash());
+    }
+
+    #[test]
     fn our_own_parameters_have_indices_of_their_own_and_come_back() {
         assert_eq!(backend("abc").encode(), [128, 12, b'a', b'b', b'c']);
-        let mixed = params(&[backend("abc"), MaxMemoryPages(1)]);
+        assert_eq!(MaxGas(1).encode(), [129, 1, 0, 0, 0, 0, 0, 0, 0]);
+        let mixed = params(&[backend("abc"), MaxMemoryPages(1), MaxGas(u64::MAX)]);
         assert_eq!(ExecutorParams::decode(&mut &mixed.encode()[..]), Ok(mixed));
     }
 }

@@ -12,7 +12,7 @@ struct Form {
     parse: fn(Option<&str>) -> Option<ExecutorParam>,
 }
 
-static FORMS: [Form; 9] = [
+static FORMS: [Form; 10] = [
     Form {
         name: "MaxMemoryPages",
         expected: "a number of 64 KiB pages",
@@ -69,6 +69,11 @@ static FORMS: [Form; 9] = [
         name: "Backend",
         expected: "a backend's name, of lower-case letters, digits and hyphens",
         parse: |value| value?.parse().ok().map(ExecutorParam::Backend),
+    },
+    Form {
+        name: "MaxGas",
+        expected: "an amount of gas",
+        parse: |value| number(value).map(ExecutorParam::MaxGas),
     },
 ];
 
@@ -127,7 +132,7 @@ impl fmt::Display for ExecutorParam {
             Self::MaxMemoryPages(value)
             | Self::StackLogicalMax(value)
             | Self::StackNativeMax(value) => write!(f, "{key}={value}"),
-            Self::PrecheckingMaxMemory(value) => write!(f, "{key}={value}"),
+            Self::PrecheckingMaxMemory(value) | Self::MaxGas(value) => write!(f, "{key}={value}"),
             Self::PvfPrepTimeout(_, millis) | Self::PvfExecTimeout(_, millis) => {
                 write!(f, "{key}:{millis}")
             }
@@ -206,6 +211,7 @@ mod tests {
             ("WasmExtBulkMemory", WasmExtBulkMemory),
             ("EnabledHostFunction=EccRfc163", EnabledHostFunction(ExecutorHostFunction::EccRfc163)),
             ("Backend=wasmtime", Backend(BackendId::from_static("wasmtime"))),
+            ("MaxGas=18446744073709551615", MaxGas(u64::MAX)),
         ] {
             assert_eq!(parse(text), Ok(param.clone()));
             assert_eq!(param.to_string(), text);
@@ -247,6 +253,7 @@ mod tests {
             "WasmExtBulkMemory=false",
             "EnabledHostFunction=Ecc",
             "Backend=../wasmtime",
+            "MaxGas=1e9",
         ] {
             let Err(error @ ParseExecutorParamError::InvalidValue { expected, .. }) = &parse(text)
             else {
