@@ -148,11 +148,11 @@ impl GuestMemory for Guest<'_> {
         self.store.data().limiter.page_limit
     }
 
-    fn grow(&mut self, pages: u32) -> Result<(), GrowError> {
+    fn grow(&mut self, pages: u32) -> Result<u64, GrowError> {
         let memory = self.memory.ok_or(GrowError)?;
         let grown = memory.grow(&mut self.store, u64::from(pages));
         self.look_up();
-        grown.map(drop).map_err(|_| GrowError)
+        grown.map(|old| old * PAGE_SIZE).map_err(|_| GrowError)
     }
 
     #[inline]

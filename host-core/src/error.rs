@@ -26,6 +26,10 @@ pub enum PrepareError {
     /// The engine refuses to compile the code.
     #[error("compilation: {0}")]
     Compilation(String),
+    /// This machine can't run the engine that compiles the code, or not now. Says nothing about the
+    /// code.
+    #[error("this machine can't prepare the code: {0}")]
+    Machine(String),
     /// The artifact was made, but can't be loaded.
     #[error("runtime construction: {0}")]
     RuntimeConstruction(RuntimeConstructionError),
@@ -83,7 +87,8 @@ impl PrepareError {
             Self::Backend(_) => false,
             // May be due to the code, but also to this machine and its load.
             Self::RuntimeConstruction(_) | Self::TimedOut { .. } | Self::Panicked(_) => false,
-            Self::JobDied(_)
+            Self::Machine(_)
+            | Self::JobDied(_)
             | Self::Worker(_)
             | Self::Store(_)
             | Self::CodeUnavailable { .. }
@@ -98,6 +103,7 @@ impl PrepareError {
             Self::Decompression(_) => "decompression",
             Self::Prevalidation(_) => "prevalidation",
             Self::Compilation(_) => "compilation",
+            Self::Machine(_) => "machine",
             Self::RuntimeConstruction(_) => "runtime_construction",
             Self::OutOfMemory { .. } => "out_of_memory",
             Self::TimedOut { .. } => "timed_out",

@@ -201,9 +201,14 @@ impl Allocator {
     where
         M: GuestMemory + ?Sized,
     {
-        let end = u64::from(self.bump) + u64::from(total);
-        if end > self.memory_size {
-            grow(memory, end)?;
+        while u64::from(self.bump) + u64::from(total) > self.memory_size {
+            let begin = grow(memory, u64::from(self.bump) + u64::from(total))?;
+            if begin != self.memory_size {
+                // What lies between is the guest's own.
+                self.bump = u32::try_from(begin.next_multiple_of(u64::from(HEADER)))
+                    .map_err(|_| AllocatorError::OutOfSpace)?;
+            }
+            self.memory_size = memory.size();
         }
         let header = self.bump;
         self.bump = header.wrapping_add(total);
@@ -212,9 +217,9 @@ impl Allocator {
 }
 
 /// Grows the memory to at least `end` bytes: to twice its size if the limit allows, else up to the
-/// limit.
+/// limit. Returns where the new memory begins.
 #[cold]
-fn grow<M>(memory: &mut M, end: u64) -> Result<(), AllocatorError>
+fn grow<M>(memory: &mut M, end: u64) -> Result<u64, AllocatorError>
 where
     M: GuestMemory + ?Sized,
 {

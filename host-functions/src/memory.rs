@@ -19,12 +19,13 @@ pub trait GuestMemory {
     /// How many pages this memory may grow to.
     fn page_limit(&self) -> u32;
 
-    /// Adds `pages` pages of zeroes at the end.
+    /// Adds `pages` pages of zeroes at the end, and says where they begin: at the old end, unless the
+    /// engine lets guests take memory there themselves.
     ///
     /// # Errors
     ///
     /// When the limit or the engine forbids it; the memory is as it was before.
-    fn grow(&mut self, pages: u32) -> Result<(), GrowError>;
+    fn grow(&mut self, pages: u32) -> Result<u64, GrowError>;
 
     /// The `len` bytes at `ptr`: borrowed where the engine can, else copied.
     ///

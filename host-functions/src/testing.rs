@@ -48,13 +48,14 @@ impl GuestMemory for TestGuest {
         self.page_limit
     }
 
-    fn grow(&mut self, pages: u32) -> Result<(), GrowError> {
+    fn grow(&mut self, pages: u32) -> Result<u64, GrowError> {
+        let begin = self.size();
         let pages = self.pages().checked_add(pages).ok_or(GrowError)?;
         if pages > self.page_limit || pages > 65_536 {
             return Err(GrowError);
         }
         self.memory.resize(pages as usize * PAGE_SIZE as usize, 0);
-        Ok(())
+        Ok(begin)
     }
 
     fn bytes(&self, ptr: u32, len: u32) -> Result<Cow<'_, [u8]>, MemoryError> {

@@ -15,6 +15,10 @@ pub enum BackendPrepareError {
     /// engine alone.
     #[error("compilation: {0}")]
     Compilation(String),
+    /// The engine could not do it on this machine, now: its processor lacks something, or the kernel
+    /// had no memory to give. Says nothing about the code.
+    #[error("this machine: {0}")]
+    Machine(String),
 }
 
 /// The artifact could not be loaded or instantiated on this machine, now.

@@ -127,6 +127,9 @@ fn classify(error: PrepareJobError, request: &PrepareRequest) -> PrepareError {
         PrepareJobError::Backend(BackendPrepareError::Compilation(reason)) => {
             PrepareError::Compilation(reason)
         }
+        PrepareJobError::Backend(BackendPrepareError::Machine(reason)) => {
+            PrepareError::Machine(reason)
+        }
         PrepareJobError::RuntimeConstruction(error) => PrepareError::RuntimeConstruction(error),
         PrepareJobError::OutOfMemory => {
             PrepareError::OutOfMemory { limit: request.memory_limit.unwrap_or(u64::MAX) }

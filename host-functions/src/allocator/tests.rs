@@ -204,9 +204,10 @@ impl GuestMemory for Sparse {
         self.page_limit
     }
 
-    fn grow(&mut self, pages: u32) -> Result<(), GrowError> {
+    fn grow(&mut self, pages: u32) -> Result<u64, GrowError> {
+        let begin = self.size();
         self.pages = self.pages.checked_add(pages).filter(|p| *p <= 65_536).ok_or(GrowError)?;
-        Ok(())
+        Ok(begin)
     }
 
     fn bytes(&self, ptr: u32, len: u32) -> Result<Cow<'_, [u8]>, MemoryError> {
@@ -258,4 +259,58 @@ fn the_allocator_does_what_a_simple_model_does() {
     assert!(total.freed > 2_000, "{total:?}");
     assert!(total.grown > 20, "{total:?}");
     assert!(total.errors > 100, "{total:?}");
+}
+
+/// A memory at whose end the guest takes 100 bytes for itself whenever it can.
+struct Shared {
+    guest: TestGuest,
+    /// How far the allocator may go.
+    end: u64,
+    /// What the guest has taken.
+    taken: Vec<std::ops::Range<u64>>,
+}
+
+impl GuestMemory for Shared {
+    fn size(&self) -> u64 {
+        self.end
+    }
+
+    fn page_limit(&self) -> u32 {
+        self.guest.page_limit()
+    }
+
+    fn grow(&mut self, pages: u32) -> Result<u64, GrowError> {
+        let begin = self.end + 100;
+        self.taken.push(self.end..begin);
+        self.guest.grow(pages + 1)?;
+        self.end = begin + u64::from(pages) * PAGE_SIZE;
+        Ok(begin)
+    }
+
+    fn bytes(&self, ptr: u32, len: u32) -> Result<Cow<'_, [u8]>, MemoryError> {
+        self.guest.bytes(ptr, len)
+    }
+
+    fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), MemoryError> {
+        self.guest.write(ptr, bytes)
+    }
+}
+
+#[test]
+fn memory_that_the_guest_has_taken_is_never_handed_out() {
+    let guest = TestGuest::new(1, 1000);
+    let mut memory = Shared { end: guest.size(), guest, taken: vec![] };
+    let mut allocator = Allocator::new(1000);
+    let mut all = Vec::new();
+    // The last one needs more than the memory's double, so more than one go.
+    for size in [60_000, 8, 70_000, 16, 300_000, 8, 8, 1_000_000] {
+        let ptr = u64::from(allocator.allocate(&mut memory, size).unwrap());
+        assert_eq!(ptr % 8, 0);
+        all.push(ptr - 8..ptr + u64::from(size));
+    }
+    assert!(memory.taken.len() > 4);
+    all.extend(memory.taken);
+    all.sort_by_key(|range| range.start);
+    assert!(all.windows(2).all(|pair| pair[0].end <= pair[1].start), "{all:?}");
+    assert!(all.iter().all(|range| range.end <= memory.guest.size()));
 }

@@ -355,13 +355,14 @@ impl GuestMemory for Sparse {
         self.page_limit
     }
 
-    fn grow(&mut self, pages: u32) -> Result<(), GrowError> {
+    fn grow(&mut self, pages: u32) -> Result<u64, GrowError> {
+        let begin = self.size();
         let pages = self.pages.checked_add(pages).ok_or(GrowError)?;
         if pages > self.page_limit || u64::from(pages) > ALL_PAGES {
             return Err(GrowError);
         }
         self.pages = pages;
-        Ok(())
+        Ok(begin)
     }
 
     fn bytes(&self, ptr: u32, len: u32) -> Result<Cow<'_, [u8]>, MemoryError> {

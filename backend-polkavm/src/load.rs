@@ -1,0 +1,75 @@
+//! From an artifact to something that can be called.
+
+use crate::{
+    call::Loaded,
+    engine::{self, Kind},
+    host_calls::{self, HostCall},
+    instance::Guest,
+    memory,
+    prepare::Prepared,
+    sbrk,
+};
+use parity_scale_codec::DecodeAll;
+use polkavm::{Module, ProgramBlob};
+use pvf_host_core::{
+    backend::{Artifact, ExecuteError, RuntimeConstructionError},
+    primitives::ExecutorParams,
+};
+use pvf_host_functions::{HostFunction, MissingFunction};
+
+/// A compiled program with all its imports.
+pub(crate) struct Linked {
+    /// The program that was compiled.
+    pub(crate) program: ProgramBlob,
+    pub(crate) sbrk: sbrk::Calls,
+    /// In the order of their numbers.
+    pub(crate) imports: Vec<Result<HostCall, MissingFunction>>,
+    /// Whether to use [`Guest::resume_by_address`].
+    pub(crate) resume_by_address: bool,
+    /// The gas that a call may use, if it is metered.
+    pub(crate) max_gas: Option<u64>,
+}
+
+/// Compiles the artifact, links it, and makes an instance.
+pub(crate) fn load(
+    kind: Kind,
+    artifact: &Artifact,
+    params: &ExecutorParams,
+) -> Result<Loaded, RuntimeConstructionError> {
+    let error = |error: String| RuntimeConstructionError(error);
+    let engine = engine::engine(kind)?;
+    let Prepared { sbrk, program } = Prepared::decode_all(&mut artifact.bytes())
+        .map_err(|_| error("not an artifact of this backend".into()))?;
+    let program = ProgramBlob::parse(program.into()).map_err(|e| error(e.to_string()))?;
+    let map = memory::map(&program).map_err(error)?;
+    let config = engine::module_config(params);
+    let module = Module::from_blob(&engine, &config, program.clone())
+        .map_err(|e| error(polkavm::Error::from(e).to_string()))?;
+    let guest = match memory::heap_end(&map, params.memory_pages_limit()) {
+        Ok(heap_end) => {
+            let mut instance = module.instantiate().map_err(|e| error(e.to_string()))?;
+            // Gives back the memory that was written to make it zero: each job would have to copy it.
+            instance.reset_memory().map_err(|e| error(e.to_string()))?;
+            Ok(Box::new(Guest::new(instance, heap_end)))
+        }
+        // The code's own doing, so every candidate's verdict.
+        Err(reason) => Err(ExecuteError::OutOfMemory(reason)),
+    };
+    let imports = program.imports().iter().map(|import| {
+        let name = import.map(|symbol| String::from_utf8_lossy(symbol.as_bytes()).into_owned());
+        link(name.unwrap_or_default(), params)
+    });
+    let imports = imports.collect();
+    let max_gas = params.max_gas();
+    let resume_by_address = kind == Kind::Compiler && max_gas.is_none();
+    Ok(Loaded::new(Linked { program, sbrk, imports, resume_by_address, max_gas }, guest))
+}
+
+fn link(name: String, params: &ExecutorParams) -> Result<HostCall, MissingFunction> {
+    // A program does not say of what type its imports are.
+    let is_offered = HostFunction::find(&name).is_some_and(|it| it.is_offered(params, true));
+    match host_calls::find(&name) {
+        Some(host_call) if is_offered => Ok(host_call),
+        _ => Err(MissingFunction(name)),
+    }
+}

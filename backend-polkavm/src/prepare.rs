@@ -1,0 +1,58 @@
+//! From code to an artifact.
+//!
+//! # Format
+//!
+//! An artifact is a SCALE-encoded [`Prepared`].
+
+use crate::{
+    engine::{self, Kind},
+    memory,
+    program::{self, Checked},
+};
+use parity_scale_codec::{Decode, Encode};
+use polkavm::{CompileError, Module, ProgramBlob};
+use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};
+
+/// What [`load`](crate::load) gets.
+#[derive(Debug, Encode, Decode)]
+pub(crate) struct Prepared {
+    /// The calls that stand for instructions which grow the heap.
+    pub(crate) sbrk: crate::sbrk::Calls,
+    /// The program, rewritten.
+    pub(crate) program: Vec<u8>,
+}
+
+/// Checks that the code is a program that can be run.
+pub(crate) fn prevalidate(code: &[u8]) -> Result<(), BackendPrepareError> {
+    check(code).map(drop)
+}
+
+/// Rewrites the code, and compiles it to prove that it can be.
+pub(crate) fn prepare(
+    kind: Kind,
+    code: &[u8],
+    params: &ExecutorParams,
+) -> Result<Vec<u8>, BackendPrepareError> {
+    let Checked { program, sbrk } = check(code)?;
+    let machine = |error: String| BackendPrepareError::Machine(error);
+    let engine = engine::engine(kind).map_err(|error| machine(error.0))?;
+    let blob = ProgramBlob::parse(program.clone().into())
+        .map_err(|error| BackendPrepareError::Prevalidation(error.to_string()))?;
+    match Module::from_blob(&engine, &engine::module_config(params), blob) {
+        Ok(_) => Ok(Prepared { sbrk, program }.encode()),
+        Err(CompileError::ValidationFailed(reason)) => {
+            Err(BackendPrepareError::Compilation(reason))
+        }
+        Err(CompileError::Error(error)) => Err(machine(error.to_string())),
+    }
+}
+
+fn check(code: &[u8]) -> Result<Checked, BackendPrepareError> {
+    program::check(code)
+        .and_then(|checked| {
+            let blob = ProgramBlob::parse(checked.program.clone().into());
+            memory::map(&blob.map_err(|error| error.to_string())?)?;
+            Ok(checked)
+        })
+        .map_err(BackendPrepareError::Prevalidation)
+}

@@ -1,0 +1,72 @@
+//! Reading and checking programs.
+
+use crate::sbrk;
+use polkavm::{ProgramBlob, program::Instruction};
+
+/// The function that every PVF exports.
+pub(crate) const ENTRY_POINT: &str = "validate_block";
+
+/// A program that can be run.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The program, with calls in place of the instructions that grow the heap.
+    pub(crate) program: Vec<u8>,
+    /// What these calls stand for.
+    pub(crate) sbrk: sbrk::Calls,
+}
+
+/// Checks a program, and rewrites it.
+///
+/// # Errors
+///
+/// Says what is wrong with it.
+pub(crate) fn check(code: &[u8]) -> Result<Checked, String> {
+    let blob = ProgramBlob::parse(code.into()).map_err(|error| error.to_string())?;
+    check_exports(&blob)?;
+    check_imports(&blob)?;
+    check_instructions(&blob)?;
+    let (program, sbrk) = sbrk::replace(code)?;
+    Ok(Checked { program, sbrk })
+}
+
+fn check_exports(blob: &ProgramBlob) -> Result<(), String> {
+    let mut entry_points = blob.exports().filter(|export| export.symbol() == ENTRY_POINT);
+    let entry_point = entry_points.next().ok_or_else(|| format!("no export {ENTRY_POINT}"))?;
+    if entry_points.next().is_some() {
+        return Err(format!("several exports {ENTRY_POINT}"));
+    }
+    let target = entry_point.program_counter();
+    if !blob.scan_is_jump_target_valid(blob.isa(), target) {
+        return Err(format!(
+            "the export {ENTRY_POINT} at {target} is no beginning of a basic block"
+        ));
+    }
+    Ok(())
+}
+
+fn check_imports(blob: &ProgramBlob) -> Result<(), String> {
+    for (index, import) in blob.imports().iter().enumerate() {
+        let symbol = import.ok_or_else(|| format!("import {index} has no name"))?;
+        std::str::from_utf8(symbol.as_bytes())
+            .map_err(|_| format!("the name of import {index} is not UTF-8"))?;
+    }
+    Ok(())
+}
+
+fn check_instructions(blob: &ProgramBlob) -> Result<(), String> {
+    let imports = blob.imports().len();
+    for instruction in blob.instructions() {
+        match instruction.kind {
+            Instruction::invalid => {
+                let isa = blob.isa().name();
+                return Err(format!("invalid instruction at {} ({isa})", instruction.offset));
+            }
+            Instruction::ecalli(number) if number as u32 >= imports => {
+                let offset = instruction.offset;
+                return Err(format!("call of import {number} of {imports} at {offset}"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,86 @@
+//! The instruction by which programs grow their heap.
+//!
+//! `sbrk` takes a number of bytes in one register, and gives the heap's new end in another, or zero
+//! when there is no more to have. The engine bounds the heap by the address space alone, and its
+//! compiler and its interpreter disagree about sizes that do not fit in 32 bits. So each `sbrk` is
+//! replaced by a call of the host, with a number that stands for the two registers: what it does is
+//! then decided here, once, to the byte, on every kernel.
+//!
+//! The call is as long as what it replaces, so that nothing else in a program moves.
+
+use parity_scale_codec::{Decode, Encode};
+use polkavm::{
+    ProgramBlob, Reg,
+    program::{Instruction, InstructionSet, Opcode},
+};
+
+/// Which call stands for which `sbrk`.
+///
+/// The first has number −1, the next −2: far above the numbers of imports, and short.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Calls(Vec<(u8, u8)>);
+
+/// The numbers from −1 on that fit into the one byte for operands that an `sbrk` has.
+const MAX_CALLS: usize = 128;
+
+impl Calls {
+    /// The registers for the result and the size that a call stands for, if it stands for an `sbrk`.
+    #[inline]
+    pub(crate) fn get(&self, number: u32) -> Option<(Reg, Reg)> {
+        let (result, size) = self.0.get(!number as usize)?;
+        Some((Reg::from_raw(u32::from(*result))?, Reg::from_raw(u32::from(*size))?))
+    }
+
+    /// The number of the call for these registers.
+    fn number(&mut self, result: Reg, size: Reg) -> Option<i32> {
+        let registers = (result.to_u32() as u8, size.to_u32() as u8);
+        let index = self.0.iter().position(|known| *known == registers).unwrap_or_else(|| {
+            self.0.push(registers);
+            self.0.len() - 1
+        });
+        (index < MAX_CALLS).then_some(!(index as i32))
+    }
+}
+
+/// Replaces every `sbrk` in a program.
+///
+/// # Errors
+///
+/// When one of them has no operands, or they use more than [`MAX_CALLS`] pairs of registers.
+pub(crate) fn replace(program: &[u8]) -> Result<(Vec<u8>, Calls), String> {
+    let bytes: polkavm::ArcBytes = program.into();
+    let blob = ProgramBlob::parse(bytes.clone()).map_err(|error| error.to_string())?;
+    // The code is a part of the program's bytes.
+    let begin = blob.code().as_ptr() as usize - bytes.as_ptr() as usize;
+    let mut calls = Calls::default();
+    let mut program = program.to_vec();
+    for instruction in blob.instructions() {
+        let Instruction::sbrk(result, size) = instruction.kind else { continue };
+        let at = instruction.offset.0;
+        let number = calls
+            .number(result.get(), size.get())
+            .ok_or_else(|| format!("sbrk with more than {MAX_CALLS} pairs of registers at {at}"))?;
+        let place = begin + at as usize..begin + instruction.next_offset.0 as usize;
+        write_call(blob.isa(), number, at, &mut program[place])
+            .ok_or_else(|| format!("sbrk without operands at {at}"))?;
+    }
+    Ok((program, calls))
+}
+
+/// Fills `place` with a call.
+fn write_call(isa: impl InstructionSet, number: i32, at: u32, place: &mut [u8]) -> Option<()> {
+    let operands = u32::try_from(place.len()).ok()?.checked_sub(1)?;
+    let mut call = [0; 32];
+    let length = Instruction::ecalli(number).serialize_into(isa, at, &mut call);
+    let (begin, rest) = place.split_at_mut_checked(length)?;
+    begin.copy_from_slice(&call[..length]);
+    // In some instruction sets an instruction is as long as a mask of its own says. There, all that
+    // follows its first byte is its operand, which is negative. In the others, the call is followed by
+    // instructions of one byte that do nothing.
+    let filler = match isa.opcode_to_raw(Opcode::ecalli, operands) {
+        Some((_, taken)) if taken == operands => 0xff,
+        _ => u8::try_from(isa.opcode_to_raw(Opcode::unlikely, 0)?.0).ok()?,
+    };
+    rest.fill(filler);
+    Some(())
+}
