@@ -144,6 +144,6 @@ fn trap(linked: &Linked, guest: &mut Guest) -> ExecuteError {
             ExecuteError::Trap("jump to an address that is none of the program's".into())
         }
         Some(_) => ExecuteError::Trap("memory access out of bounds".into()),
-        None => ExecuteError::Trap("the program ran past its end".into()),
+        None => ExecuteError::Trap("an instruction that does not exist".into()),
     }
 }

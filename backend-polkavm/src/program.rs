@@ -1,7 +1,7 @@
 //! Reading and checking programs.
 
 use crate::sbrk;
-use polkavm::{ProgramBlob, program::Instruction};
+use polkavm::{ProgramBlob, ProgramCounter, program::Instruction};
 
 /// The function that every PVF exports.
 pub(crate) const ENTRY_POINT: &str = "validate_block";
@@ -55,7 +55,7 @@ fn check_imports(blob: &ProgramBlob) -> Result<(), String> {
 
 fn check_instructions(blob: &ProgramBlob) -> Result<(), String> {
     let imports = blob.imports().len();
-    for instruction in blob.instructions() {
+    for instruction in blob.instructions_bounded_at(ProgramCounter(0)) {
         match instruction.kind {
             Instruction::invalid => {
                 let isa = blob.isa().name();

@@ -10,7 +10,7 @@
 
 use parity_scale_codec::{Decode, Encode};
 use polkavm::{
-    ProgramBlob, Reg,
+    ProgramBlob, ProgramCounter, Reg,
     program::{Instruction, InstructionSet, Opcode},
 };
 
@@ -54,7 +54,7 @@ pub(crate) fn replace(program: &[u8]) -> Result<(Vec<u8>, Calls), String> {
     let begin = blob.code().as_ptr() as usize - bytes.as_ptr() as usize;
     let mut calls = Calls::default();
     let mut program = program.to_vec();
-    for instruction in blob.instructions() {
+    for instruction in blob.instructions_bounded_at(ProgramCounter(0)) {
         let Instruction::sbrk(result, size) = instruction.kind else { continue };
         let at = instruction.offset.0;
         let number = calls
@@ -83,4 +83,44 @@ fn write_call(isa: impl InstructionSet, number: i32, at: u32, place: &mut [u8]) 
     };
     rest.fill(filler);
     Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use pvf_host_core::primitives::compression;
+
+    /// Of a real program: each `sbrk` became a call that stands for it, and nothing else changed.
+    #[test]
+    fn a_real_program_keeps_all_but_the_growth_of_its_heap() {
+        let Some(folder) = std::env::var_os("PVF_FIXTURES").map(std::path::PathBuf::from) else {
+            eprintln!("skipped: PVF_FIXTURES is not set");
+            return;
+        };
+        let blob = std::fs::read(folder.join("cumulus/para-guest-alloc.polkavm.blob")).unwrap();
+        let before = compression::decompress(&blob, 1 << 26).unwrap();
+        let (after, calls) = replace(&before).unwrap();
+        let before = before.into_owned();
+        assert_eq!(after.len(), before.len());
+        let [before, after] =
+            [before, after].map(|program| ProgramBlob::parse(program.into()).unwrap());
+        let [before, mut after] =
+            [&before, &after].map(|program| program.instructions_bounded_at(ProgramCounter(0)));
+        let mut count = 0;
+        for expected in before {
+            let found = after.next().unwrap();
+            let Instruction::sbrk(result, size) = expected.kind else {
+                assert_eq!(found, expected);
+                continue;
+            };
+            let Instruction::ecalli(number) = found.kind else { panic!("{found:?}") };
+            assert_eq!(calls.get(number as u32), Some((result.get(), size.get())));
+            let filler = after.next().unwrap();
+            assert_eq!(filler.kind, Instruction::unlikely);
+            assert_eq!(filler.next_offset, expected.next_offset);
+            count += 1;
+        }
+        assert_eq!(after.next(), None);
+        assert!(count > 100, "{count}");
+    }
 }

@@ -1,52 +1,16 @@
 //! What the host does with an artifact: load it once, fork for each candidate, call in the child.
 
+#[path = "common/child.rs"]
+mod child;
 mod common;
 
+use child::{call_in_child, take_all_memory};
 use common::{MEMORY, entry_point, guest, module, on_big_stack, prepare};
 use pvf_backend_wasmtime::Wasmtime;
 use pvf_host_core::{
-    backend::{Execute, ExecuteError, LoadedArtifact},
+    backend::{Execute, ExecuteError},
     primitives::ExecutorParams,
 };
-use std::{
-    fs::File,
-    io::{Read, Write},
-    os::fd::{FromRawFd, OwnedFd},
-};
-
-/// Forks, calls in the child, and returns what `report` makes of the result there.
-fn call_in_child(
-    loaded: &mut dyn LoadedArtifact,
-    input: &[u8],
-    prepare: impl FnOnce(),
-    report: impl FnOnce(Result<Vec<u8>, ExecuteError>) -> Vec<u8>,
-) -> Vec<u8> {
-    let mut ends = [0; 2];
-    // SAFETY: `ends` has room for the two descriptors.
-    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
-    // SAFETY: both descriptors were just made, and nobody else owns them.
-    let [from, to] = ends.map(|fd| File::from(unsafe { OwnedFd::from_raw_fd(fd) }));
-    // SAFETY: of what the other threads of this process might hold, the child uses the allocator
-    // alone, which the C library keeps usable across a fork. It ends without running any destructor.
-    let pid = unsafe { libc::fork() };
-    assert_ne!(pid, -1);
-    if pid == 0 {
-        prepare();
-        let output = report(loaded.call("validate_block", input, Box::new(())));
-        let written = (&to).write_all(&output).is_ok();
-        // SAFETY: ends the process, and touches nothing in it. It is the call for one thread, the only
-        // one here, because the strictest filter lets no other through.
-        unsafe { libc::syscall(libc::SYS_exit, i32::from(!written)) };
-    }
-    drop(to);
-    let mut output = Vec::new();
-    (&from).read_to_end(&mut output).unwrap();
-    let mut status = 0;
-    // SAFETY: `status` is a valid place for the child's status, and the child is ours.
-    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-    assert_eq!(status, 0);
-    output
-}
 
 #[test]
 fn a_hundred_children_call_into_what_their_parent_loaded() {
@@ -90,13 +54,7 @@ fn a_machine_without_memory_says_nothing_about_the_candidate() {
         on_big_stack(|| {
             let mut loaded = Wasmtime.load(&artifact, &params).unwrap();
             let input = vec![1; input];
-            let lower_limit = || {
-                // Below what the process has already, so that no page becomes writable any more.
-                let limit = libc::rlimit { rlim_cur: 1 << 20, rlim_max: 1 << 20 };
-                // SAFETY: `limit` is a valid limit.
-                assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) }, 0);
-            };
-            let class = call_in_child(&mut *loaded, &input, lower_limit, |result| {
+            let class = call_in_child(&mut *loaded, &input, take_all_memory, |result| {
                 vec![u8::from(matches!(result, Err(ExecuteError::RuntimeConstruction(_))))]
             });
             assert_eq!(class, [1]);
