@@ -5,11 +5,11 @@
 use crate::{
     cli::{CandidateArgs, CodeArgs, HostArgs, Kind},
     failure::Failure,
+    features,
 };
 use parity_scale_codec::DecodeAll;
 use pvf_host_core::{
-    Code, Config, Pvf, ValidationKind, ValidationRequest,
-    backend::{self, SelectionError},
+    Code, Config, Pvf, ValidationKind, ValidationRequest, backend,
     primitives::{
         ExecutorParam, ExecutorParams, Hash, ValidationParams, ValidationParamsExtension, hex,
     },
@@ -61,10 +61,7 @@ fn executor_params(args: &CodeArgs) -> Result<ExecutorParams, Failure> {
     })?;
     if let Some(id) = params.backend() {
         backend::find(id).map_err(|error| {
-            let hint = match error {
-                SelectionError::NotLinked { .. } => "\n  hint: `pvf backends` lists what is there",
-                _ => "",
-            };
+            let hint = features::hint(&error);
             Failure::usage(format!("{error}{hint}"))
         })?;
     }

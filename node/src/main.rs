@@ -16,6 +16,7 @@ mod commands {
     pub(crate) mod validate;
 }
 mod failure;
+mod features;
 mod floor;
 mod input;
 mod logging;

@@ -4,6 +4,7 @@
 
 use crate::{
     failure::{Answer, Failure},
+    features,
     output::Facts,
     units::{millis, size, time},
 };
@@ -110,7 +111,15 @@ impl Reason {
             ValidationError::Internal(error) => error.to_string(),
             ValidationError::ExecutionDeadline => error.to_string(),
         };
-        Self { kind: error.kind(), message }
+        let hint = features::hint_for_validation(error);
+        Self { kind: error.kind(), message: message + &hint }
+    }
+}
+
+impl Reason {
+    fn of_preparation(error: &PrepareError) -> Self {
+        let hint = features::hint_for_preparation(error);
+        Self { kind: error.kind(), message: format!("{error}{hint}") }
     }
 }
 
@@ -151,10 +160,7 @@ impl PrecheckJson {
             verdict: precheck_word(precheck_answer(result), "error"),
             backend: result.as_ref().ok().map(|report| report.backend.to_string()),
             code_hash: code_hash.to_string(),
-            reason: result
-                .as_ref()
-                .err()
-                .map(|error| Reason { kind: error.kind(), message: error.to_string() }),
+            reason: result.as_ref().err().map(Reason::of_preparation),
             prepare: result.as_ref().ok().map(PrepareJson::from),
         }
     }
@@ -273,7 +279,8 @@ pub(crate) fn describe_precheck(
     let mut facts = Facts::default();
     facts.add("verdict", precheck_word(precheck_answer(result), "could not tell"));
     if let Err(error) = result {
-        facts.add("reason", reason(error.kind(), &error.to_string()));
+        let Reason { kind, message } = Reason::of_preparation(error);
+        facts.add("reason", reason(kind, &message));
     }
     facts.add("code", code_hash.to_string());
     if let Ok(report) = result {

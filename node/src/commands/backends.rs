@@ -2,13 +2,11 @@
 
 use crate::{
     failure::{Answer, Failure},
+    features::{self, FEATURES},
     output::{self, Table},
 };
 use pvf_host_core::backend::{self, BackendDescriptor, CodePrefix};
 use serde::Serialize;
-
-/// The formats that code may have, by how it begins.
-const FORMATS: [(&str, &[u8]); 2] = [("WebAssembly", b"\0asm\x01\0\0\0"), ("PolkaVM", b"PVM\0")];
 
 #[derive(Debug, Serialize)]
 struct BackendJson {
@@ -22,7 +20,7 @@ pub(crate) fn run(json: bool) -> Result<Answer, Failure> {
     if json {
         output::json(&serde_json::json!({ "backends": backends }))?;
     } else if backends.is_empty() {
-        output::print("none; build this program with a feature such as `wasmtime`\n")?;
+        output::print(&format!("none; {}\n", features::none_linked()))?;
     } else {
         let mut table = Table::default();
         table.row(["BACKEND", "VERSION", "TAKES"]);
@@ -37,11 +35,11 @@ pub(crate) fn run(json: bool) -> Result<Answer, Failure> {
 impl BackendJson {
     fn of(backend: &BackendDescriptor) -> Self {
         let accepted = |start: &[u8]| (backend.accepts)(&CodePrefix::of(start));
-        let formats = FORMATS.iter().filter(|(_, start)| accepted(start));
+        let formats = FEATURES.iter().filter(|feature| accepted(feature.magic));
         Self {
             id: backend.id.to_string(),
             version: backend.version,
-            formats: formats.map(|(name, _)| *name).collect(),
+            formats: formats.map(|feature| feature.format).collect(),
         }
     }
 }

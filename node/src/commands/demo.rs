@@ -5,6 +5,7 @@
 
 use crate::{
     failure::{Answer, Failure},
+    features,
     output::{self, Table},
     progress::Spinner,
     session::with_host,
@@ -101,8 +102,8 @@ fn plan() -> Result<Vec<(BackendId, Code)>, Failure> {
         }
     }
     if plan.is_empty() {
-        let message = "no backend is linked that runs an example\n  hint: build this program with \
-                       a feature such as `wasmtime`";
+        let hint = features::none_linked();
+        let message = format!("no backend is linked that runs an example\n  hint: {hint}");
         return Err(Failure::runtime("backend", message));
     }
     Ok(plan)
