@@ -15,7 +15,7 @@ use pvf_host_core::{
 mod functions;
 
 /// The guest.
-pub const GUEST: &[u8] = include_bytes!("../guests/host-calls.wasm");
+pub const GUEST: &[u8] = include_bytes!("../guests/blobs/host-calls.wasm");
 
 const CASES: &str = include_str!("../vectors/host-calls.txt");
 

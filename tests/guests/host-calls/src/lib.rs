@@ -25,18 +25,15 @@ extern crate alloc;
 
 #[macro_use]
 mod functions;
-#[macro_use]
-mod machine;
-mod scale;
 
 use alloc::vec::Vec;
-use core::{
-    alloc::{GlobalAlloc, Layout},
-    panic::PanicInfo,
-    slice,
-};
-use machine::trap;
-use scale::{Reader, put_length};
+use core::slice;
+use support::{Params, Reader, ValidationResult, put_length};
+
+#[cfg(target_env = "polkavm")]
+use support::allocator::Host;
+
+support::entry_point!(validate, Host);
 
 /// Enough for most results, so that the addresses that a script sees depend on the script alone.
 const RESULTS_CAPACITY: usize = 1 << 16;
@@ -75,7 +72,7 @@ macro_rules! kind {
 
 macro_rules! functions {
     ($($name:ident($($argument:ty),*) $(-> $result:tt as $kind:ident $([$len:literal])?)?;)*) => {
-        import! {
+        support::import! {
             $($name($($argument),*) $(-> $result)?;)*
         }
 
@@ -96,7 +93,7 @@ macro_rules! functions {
                     return unsafe { $name($(arguments.next::<$argument>()),*) }.raw();
                 }
             )*
-            trap()
+            panic!("there is no function {function}")
         }
     };
 }
@@ -120,12 +117,12 @@ impl Arguments<'_> {
                 self.buffer = self.script.bytes().to_vec();
                 T::pointing_at(&self.buffer)
             }
-            2 => T::from_raw(self.script.number()),
+            2 => T::from_raw(self.script.u64()),
             3 => match self.returned.get(usize::from(self.script.byte())) {
                 Some(raw) => T::from_raw(*raw),
-                None => trap(),
+                None => panic!("there was no such call"),
             },
-            _ => trap(),
+            kind => panic!("there is no kind {kind} of argument"),
         }
     }
 }
@@ -138,7 +135,7 @@ trait Argument {
 
 impl Argument for u32 {
     fn pointing_at(bytes: &[u8]) -> Self {
-        bytes.as_ptr() as u32
+        bytes.as_ptr() as usize as u32
     }
 
     fn from_raw(raw: u64) -> Self {
@@ -213,7 +210,7 @@ fn run(mut script: Reader) -> Vec<u8> {
 fn put_allocated(results: &mut Vec<u8>, pointer: u32, len: usize, buffer: &[u8]) {
     // SAFETY: the host has allocated these bytes for us alone.
     unsafe {
-        put_result(results, slice::from_raw_parts(pointer as *const u8, len), buffer);
+        put_result(results, slice::from_raw_parts(pointer as usize as *const u8, len), buffer);
         ext_allocator_free_version_1(pointer);
     }
 }
@@ -225,43 +222,7 @@ fn put_result(results: &mut Vec<u8>, returned: &[u8], buffer: &[u8]) {
     results.extend_from_slice(buffer);
 }
 
-/// Runs the script in the block, and returns where the result of the validation is.
-fn validate_block(params: u32, len: u32) -> u64 {
-    // SAFETY: the host has put so many bytes there, and they stay.
-    let params = unsafe { slice::from_raw_parts(params as *const u8, len as usize) };
-    let mut params = Reader(params);
-    let _parent_head = params.bytes();
-    let block = params.bytes();
-    let head = run(Reader(block));
-    let mut result = Vec::with_capacity(head.len() + 16);
-    put_length(&mut result, head.len());
-    result.extend_from_slice(&head);
-    // No code, no messages of either kind, and two numbers.
-    result.extend_from_slice(&[0; 11]);
-    u64::pointing_at(result.leak())
-}
-
-/// The host's allocator.
-struct HostAllocator;
-
-#[global_allocator]
-static ALLOCATOR: HostAllocator = HostAllocator;
-
-// SAFETY: the host gives what nobody else has, aligned to eight, or ends the call.
-unsafe impl GlobalAlloc for HostAllocator {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: it may be called with any size.
-        let pointer = unsafe { ext_allocator_malloc_version_1(layout.size() as u32) };
-        pointer as usize as *mut u8
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, _: Layout) {
-        // SAFETY: the pointer came from `alloc`.
-        unsafe { ext_allocator_free_version_1(pointer as u32) }
-    }
-}
-
-#[panic_handler]
-fn panic(_: &PanicInfo) -> ! {
-    trap()
+/// Runs the script in the block.
+fn validate(params: Params) -> ValidationResult {
+    params.result(run(params.block))
 }
