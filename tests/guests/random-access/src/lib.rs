@@ -27,7 +27,7 @@ fn validate(params: Params) -> ValidationResult {
     // The host's allocator gives no more at once.
     assert!(size.is_power_of_two() && size <= 32, "{size} MiB is no size for this");
     let words = size << 17;
-    let mut memory: Vec<u64> = (0..words).map(|place| u64::from(place).wrapping_mul(MIX)).collect();
+    let mut memory: Vec<u64> = (1..=words).map(|word| u64::from(word).wrapping_mul(MIX)).collect();
     let mut result = 0_u64;
     for _ in 0..u64::from(accesses) * 1000 {
         let word = &mut memory[(result >> 32) as usize & (words - 1) as usize];
