@@ -41,7 +41,9 @@ enum Instruction {
     Load(Register, Register),
     /// Writes the first one to the place that the second one says.
     Store(Register, Register),
-    /// Takes 1 off, and goes on at this instruction unless nothing is left.
+    /// Goes on at this instruction if the register is 0.
+    JumpIfZero(Register, u8),
+    /// Takes 1 off, and goes on at this instruction.
     Repeat(Register, u8),
     Halt,
 }
@@ -50,22 +52,25 @@ enum Instruction {
 static PROGRAM: &[Instruction] = &[
     Set(3, 0x9e37_79b9),
     Set(7, 0xff),
-    // A round.
+    // 2: a round.
+    JumpIfZero(0, 18),
     Set(1, 768),
-    // A step: another random number, by xorshift.
+    // 4: a step. It makes another random number, by xorshift.
+    JumpIfZero(1, 17),
     ShiftLeft(4, 3, 13),
     Xor(3, 3, 4),
     ShiftRight(4, 3, 7),
     Xor(3, 3, 4),
     ShiftLeft(4, 3, 17),
     Xor(3, 3, 4),
-    // A number is read, mixed in, and put back.
+    // It reads a number, mixes it in, and puts it back.
     And(5, 1, 7),
     Load(6, 5),
     Add(2, 2, 6),
     Xor(6, 2, 3),
     Store(6, 5),
-    Repeat(1, 3),
+    Repeat(1, 4),
+    // 17: the next round.
     Repeat(0, 2),
     Halt,
 ];
@@ -94,11 +99,14 @@ fn run(program: &[Instruction], rounds: u32) -> u64 {
             ShiftRight(to, a, bits) => register!(to) = register!(a) >> (bits % 64),
             Load(to, place) => register!(to) = memory[register!(place) as u8 as usize],
             Store(from, place) => memory[register!(place) as u8 as usize] = register!(from),
-            Repeat(count, back) => {
-                register!(count) = register!(count).wrapping_sub(1);
-                if register!(count) != 0 {
-                    next = back.into();
+            JumpIfZero(register, target) => {
+                if register!(register) == 0 {
+                    next = target.into();
                 }
+            }
+            Repeat(count, target) => {
+                register!(count) = register!(count).wrapping_sub(1);
+                next = target.into();
             }
             Halt => return register!(2_u8),
         }

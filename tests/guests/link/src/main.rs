@@ -6,8 +6,8 @@ use polkavm_linker::{
 };
 use std::{env, error::Error, fs};
 
-/// Enough for every guest here, and little to fill with zeroes for each instance.
-const STACK: u32 = 64 << 10;
+/// What the linker for WebAssembly sets aside, so that guests have as much memory left on both machines.
+const STACK: u32 = 1 << 20;
 
 const USAGE: &str = "usage: link target 32|64 OUTPUT.json
        link latest|jam-v1|revive-v1 INPUT.elf OUTPUT.polkavm";

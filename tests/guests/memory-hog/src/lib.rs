@@ -7,9 +7,8 @@
 //!
 //! A piece is a MiB, and each page of it is written to. The ways are:
 //!
-//! * 0: with the allocator, a few bytes less for each piece. If it has no more, the call ends.
-//! * 1: with the machine's own instruction. If the machine refuses, the head says how far it came. A
-//!   machine may also end the call.
+//! * 0: with the host's allocator, a few bytes less for each piece. If it has no more, it ends the call.
+//! * 1: with the machine's own instruction. If the machine refuses, the head says how far it came.
 
 #![no_std]
 
@@ -18,7 +17,11 @@ extern crate alloc;
 use core::alloc::Layout;
 use support::{Params, ValidationResult, machine};
 
-support::entry_point!(validate);
+/// The host's says by itself that there is no more.
+#[cfg(target_env = "polkavm")]
+use support::allocator::Host;
+
+support::entry_point!(validate, Host);
 
 const PIECE: usize = 1 << 20;
 const PAGE: usize = 1 << 12;
