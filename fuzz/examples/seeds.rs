@@ -107,6 +107,7 @@ fn some_params() -> ExecutorParams {
         ExecutorParam::WasmExtBulkMemory,
         ExecutorParam::EnabledHostFunction(ExecutorHostFunction::EccRfc163),
         ExecutorParam::Backend(WASMTIME),
+        ExecutorParam::MaxGas(1_000_000),
     ])
 }
 
@@ -175,6 +176,7 @@ fn worker_messages() {
     let response = |outcome| ExecuteResponse {
         outcome,
         usage,
+        gas_used: Some(1000),
         log: vec![LogLine {
             level: LogLevel::Info,
             target: "runtime".into(),

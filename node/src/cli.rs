@@ -171,7 +171,7 @@ pub(crate) struct CodeArgs {
     /// MaxMemoryPages=PAGES, StackLogicalMax=VALUES, StackNativeMax=BYTES,
     /// PrecheckingMaxMemory=BYTES, PvfPrepTimeout=precheck:MS, PvfPrepTimeout=prepare:MS,
     /// PvfExecTimeout=backing:MS, PvfExecTimeout=approval:MS, WasmExtBulkMemory,
-    /// EnabledHostFunction=EccRfc163, Backend=ID
+    /// EnabledHostFunction=EccRfc163, Backend=ID, MaxGas=GAS
     #[arg(long = "executor-param", value_name = "NAME=VALUE")]
     pub(crate) executor_params: Vec<ExecutorParam>,
     /// The most that compressed code may decompress to, in bytes; 16MiB and the like are understood

@@ -73,6 +73,8 @@ struct ExecuteJson {
     wall_ms: f64,
     cpu_ms: f64,
     peak_rss_bytes: u64,
+    /// Null when gas was not metered.
+    gas_used: Option<u64>,
 }
 
 /// What a validator would do about a validation.
@@ -212,6 +214,7 @@ impl From<&ExecuteReport> for ExecuteJson {
             wall_ms: millis(report.wall),
             cpu_ms: millis(report.cpu),
             peak_rss_bytes: report.peak_memory,
+            gas_used: report.gas_used,
         }
     }
 }
@@ -261,6 +264,9 @@ pub(crate) fn describe(code_hash: CodeHash, validation: &Validation) -> Facts {
                 size(report.peak_memory)
             ),
         );
+        if let Some(gas) = report.gas_used {
+            facts.add("gas used", gas.to_string());
+        }
     }
     facts
 }
@@ -356,6 +362,7 @@ mod tests {
                 wall: Duration::from_micros(1_500),
                 cpu: Duration::from_micros(700),
                 peak_memory: 2 << 20,
+                gas_used: Some(u64::MAX),
                 hot: false,
             }),
         }
@@ -401,7 +408,12 @@ mod tests {
                 "peak_memory_bytes": 1 << 20,
                 "artifact_bytes": 4096,
             },
-            "execute": { "wall_ms": 1.5, "cpu_ms": 0.7, "peak_rss_bytes": 2 << 20 },
+            "execute": {
+                "wall_ms": 1.5,
+                "cpu_ms": 0.7,
+                "peak_rss_bytes": 2 << 20,
+                "gas_used": u64::MAX,
+            },
         });
         assert_eq!(to_json(&validation(Ok(result))), expected);
     }

@@ -201,6 +201,7 @@ impl Host {
         let response = ExecuteResponse {
             outcome: JobOutcome::Result(b"no result".to_vec()),
             usage: JobUsage::default(),
+            gas_used: None,
             log,
             log_lines_dropped: 0,
         };

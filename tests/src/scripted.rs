@@ -109,7 +109,7 @@ impl Execute for Scripted {
     fn load(
         &self,
         artifact: &Artifact,
-        _: &ExecutorParams,
+        params: &ExecutorParams,
     ) -> Result<Box<dyn LoadedArtifact>, RuntimeConstructionError> {
         let Content { script, prepared_by, .. } = Content::decode_all(&mut artifact.bytes())
             .map_err(|error| RuntimeConstructionError(error.to_string()))?;
@@ -124,11 +124,15 @@ impl Execute for Scripted {
             OnLoad::Abort => std::process::abort(),
             OnLoad::SleepForever => sleep_forever(),
         }
-        Ok(Box::new(Loaded(script.call)))
+        Ok(Box::new(Loaded { call: script.call, max_gas: params.max_gas(), gas_used: None }))
     }
 }
 
-struct Loaded(OnCall);
+struct Loaded {
+    call: OnCall,
+    max_gas: Option<u64>,
+    gas_used: Option<u64>,
+}
 
 impl LoadedArtifact for Loaded {
     fn call(
@@ -137,10 +141,12 @@ impl LoadedArtifact for Loaded {
         input: &[u8],
         mut log: Box<dyn GuestLog>,
     ) -> Result<Vec<u8>, ExecuteError> {
+        // What is metered uses half of its gas, but for what runs out of it.
+        self.gas_used = self.max_gas.map(|limit| limit / 2);
         if entry_point != "validate_block" {
             return Err(ExecuteError::InvalidOutput(format!("no function {entry_point}")));
         }
-        let call = match &self.0 {
+        let call = match &self.call {
             OnCall::AsTheBlockSays => said_by_block(input)?,
             call => call.clone(),
         };
@@ -155,7 +161,10 @@ impl LoadedArtifact for Loaded {
             OnCall::GuestPanic => return Err(ExecuteError::Panic("as scripted".into())),
             OnCall::InvalidOutput => return Err(ExecuteError::InvalidOutput("as scripted".into())),
             OnCall::OutOfMemory => return Err(ExecuteError::OutOfMemory("as scripted".into())),
-            OnCall::OutOfGas => return Err(ExecuteError::OutOfGas),
+            OnCall::OutOfGas => {
+                self.gas_used = self.max_gas;
+                return Err(ExecuteError::OutOfGas);
+            }
             OnCall::Garbage => return Ok(vec![0xff; 100]),
             OnCall::FailToInstantiate => {
                 return Err(RuntimeConstructionError("as scripted".into()).into());
@@ -180,6 +189,10 @@ impl LoadedArtifact for Loaded {
             }
         }
         Ok(ValidationResult { head_data: head.into(), ..Default::default() }.encode())
+    }
+
+    fn gas_used(&self) -> Option<u64> {
+        self.gas_used
     }
 }
 

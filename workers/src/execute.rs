@@ -99,14 +99,34 @@ struct Start {
     pov_limit: u64,
 }
 
-/// What a job answers. It can't claim what only its worker can know.
+/// What a job answers.
 #[derive(Debug, Encode, Decode)]
-enum Answer {
+struct Answer {
+    end: End,
+    /// The gas that the guest used, if it was metered.
+    gas_used: Option<u64>,
+}
+
+/// How a job's work ended. It can't claim what only its worker can know.
+#[derive(Debug, Encode, Decode)]
+enum End {
     Result(Vec<u8>),
     MalformedResult(String),
     Failed(ExecuteError),
     PovDecompressionFailure(DecompressError),
     Panicked(String),
+}
+
+impl From<End> for JobOutcome {
+    fn from(end: End) -> Self {
+        match end {
+            End::Result(bytes) => Self::Result(bytes),
+            End::MalformedResult(error) => Self::MalformedResult(error),
+            End::Failed(error) => Self::Failed(error),
+            End::PovDecompressionFailure(error) => Self::PovDecompressionFailure(error),
+            End::Panicked(message) => Self::Panicked(message),
+        }
+    }
 }
 
 struct Worker {
@@ -127,6 +147,7 @@ impl Worker {
                 Err(error) => ExecuteResponse {
                     outcome: JobOutcome::Io(format!("can't fork a job: {error}")),
                     usage: JobUsage::default(),
+                    gas_used: None,
                     log: vec![],
                     log_lines_dropped: 0,
                 },
@@ -187,19 +208,13 @@ impl Worker {
                     }
                 }
             })?;
-        let outcome = match outcome {
-            Outcome::Answered(Answer::Result(bytes)) => JobOutcome::Result(bytes),
-            Outcome::Answered(Answer::MalformedResult(error)) => JobOutcome::MalformedResult(error),
-            Outcome::Answered(Answer::Failed(error)) => JobOutcome::Failed(error),
-            Outcome::Answered(Answer::PovDecompressionFailure(error)) => {
-                JobOutcome::PovDecompressionFailure(error)
-            }
-            Outcome::Answered(Answer::Panicked(message)) => JobOutcome::Panicked(message),
-            Outcome::TimedOut => JobOutcome::TimedOut,
-            Outcome::Died(how) => JobOutcome::Died(how),
-            Outcome::Killed => JobOutcome::Cancelled,
+        let (outcome, gas_used) = match outcome {
+            Outcome::Answered(Answer { end, gas_used }) => (end.into(), gas_used),
+            Outcome::TimedOut => (JobOutcome::TimedOut, None),
+            Outcome::Died(how) => (JobOutcome::Died(how), None),
+            Outcome::Killed => (JobOutcome::Cancelled, None),
         };
-        Ok(ExecuteResponse { outcome, usage, log, log_lines_dropped })
+        Ok(ExecuteResponse { outcome, usage, gas_used, log, log_lines_dropped })
     }
 }
 
@@ -211,24 +226,27 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &[u8]) 
         let limit = start.pov_limit as usize;
         let input = match with_block_decompressed(input, start.compressed_block, limit) {
             Ok(input) => input,
-            Err(error) => return Answer::PovDecompressionFailure(error),
+            Err(error) => {
+                return Answer { end: End::PovDecompressionFailure(error), gas_used: None };
+            }
         };
-        match artifact.call(ENTRY_POINT, &input, log) {
+        let end = match artifact.call(ENTRY_POINT, &input, log) {
             // Encoded anew, so that the host decodes nothing that the guest wrote.
             Ok(output) => match ValidationResult::from_guest_output(&output) {
                 Ok(result) if result.encoded_size() as u64 > MAX_RESULT => {
                     let message = format!("result of more than {MAX_RESULT} bytes");
-                    Answer::Failed(ExecuteError::InvalidOutput(message))
+                    End::Failed(ExecuteError::InvalidOutput(message))
                 }
-                Ok(result) => Answer::Result(result.encode()),
-                Err(error) => Answer::MalformedResult(error.to_string()),
+                Ok(result) => End::Result(result.encode()),
+                Err(error) => End::MalformedResult(error.to_string()),
             },
-            Err(error) => Answer::Failed(error),
-        }
+            Err(error) => End::Failed(error),
+        };
+        Answer { end, gas_used: artifact.gas_used() }
     });
     socket.answer(match catch_unwind(call) {
         Ok(answer) => answer,
-        Err(panic) => Answer::Panicked(panic_message(&*panic)),
+        Err(panic) => Answer { end: End::Panicked(panic_message(&*panic)), gas_used: None },
     })
 }
 

@@ -107,6 +107,7 @@ impl Execution {
             wall: start.elapsed(),
             cpu: response.usage.cpu,
             peak_memory: response.usage.peak_memory,
+            gas_used: response.gas_used,
             hot,
         };
         let verdict = judge(response.outcome);

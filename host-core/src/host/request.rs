@@ -149,6 +149,10 @@ pub struct ExecuteReport {
     pub cpu: Duration,
     /// The most memory the job had resident, in bytes.
     pub peak_memory: u64,
+    /// The gas that the code used, however it ended. None without
+    /// [`MaxGas`](crate::primitives::ExecutorParam::MaxGas), and when the job gave no answer: it was
+    /// killed, or died. Counts of different backends can't be compared.
+    pub gas_used: Option<u64>,
     /// Whether a worker had the artifact loaded already.
     pub hot: bool,
 }

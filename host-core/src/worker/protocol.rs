@@ -18,7 +18,7 @@ use parity_scale_codec::{Decode, Encode};
 use std::{ops::Range, time::Duration};
 
 /// The version of everything in this module.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// The version of this library; host and worker must have the same.
 pub const PACKAGE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -233,6 +233,9 @@ pub struct ExecuteResponse {
     pub outcome: JobOutcome,
     /// What the job used.
     pub usage: JobUsage,
+    /// The gas that the guest used, as the job says: none if it was not metered, or if the job gave no
+    /// answer.
+    pub gas_used: Option<u64>,
     /// What the guest logged, cut off at [`MAX_LOG`].
     pub log: Vec<LogLine>,
     /// How many lines were cut off.

@@ -40,6 +40,8 @@ use tokio::task::JoinSet;
 struct BenchJson {
     precheck_ms: f64,
     first_ms: f64,
+    /// Null when gas was not metered.
+    gas_used: Option<u64>,
     warm: WarmJson,
     throughput_per_s: f64,
     concurrency: usize,
@@ -66,6 +68,7 @@ struct FloorJson {
 struct Measured {
     precheck: Duration,
     first: Duration,
+    gas_used: Option<u64>,
     warm: Samples,
     throughput: f64,
     in_process: Samples,
@@ -159,7 +162,7 @@ impl Plan {
         }
 
         spinner.say("validating for the first time");
-        let first = validate(host, &self.request).await?;
+        let (first, gas_used) = validate(host, &self.request).await?;
         let mut floor = Floor::default();
         spinner.say("measuring the floor");
         floor.extend(self.floor(host, cache_dir, &prepared, self.count.div_ceil(2)).await?);
@@ -176,6 +179,7 @@ impl Plan {
         Ok(Measured {
             precheck,
             first,
+            gas_used,
             warm: Samples::new(warm),
             throughput: self.count as f64 / took.as_secs_f64(),
             in_process: samples(floor.in_process_ns),
@@ -226,7 +230,7 @@ impl Plan {
             set.spawn(async move {
                 let mut took = Vec::new();
                 while started.fetch_add(1, Ordering::Relaxed) < count {
-                    took.push(validate(&host, &request).await?);
+                    took.push(validate(&host, &request).await?.0);
                 }
                 Ok::<_, Failure>(took)
             });
@@ -244,6 +248,7 @@ impl Plan {
         BenchJson {
             precheck_ms: millis(measured.precheck),
             first_ms: millis(measured.first),
+            gas_used: measured.gas_used,
             warm: WarmJson {
                 n: measured.warm.0.len(),
                 p50_ms: percentile(&measured.warm, 50),
@@ -265,6 +270,9 @@ impl Plan {
         let mut facts = Facts::default();
         facts.add("precheck", time(measured.precheck));
         facts.add("first", time(measured.first));
+        if let Some(gas) = measured.gas_used {
+            facts.add("gas used", gas.to_string());
+        }
         facts.add(
             "warm",
             format!(
@@ -294,13 +302,16 @@ impl Plan {
     }
 }
 
-/// Validates once, and says what that took.
-async fn validate(host: &ValidationHost, request: &ValidationRequest) -> Result<Duration, Failure> {
+/// Validates once, and says what that took in time and, if it is metered, in gas.
+async fn validate(
+    host: &ValidationHost,
+    request: &ValidationRequest,
+) -> Result<(Duration, Option<u64>), Failure> {
     let start = Instant::now();
     let validation = host.validate(request.clone()).await;
     let took = start.elapsed();
     check_usable(&validation)?;
-    Ok(took)
+    Ok((took, validation.execute.and_then(|report| report.gas_used)))
 }
 
 /// A verdict may be timed, whichever it is, if the code ran to its end.
@@ -402,6 +413,7 @@ mod tests {
         let measured = Measured {
             precheck: Duration::from_millis(100),
             first: Duration::from_micros(9_500),
+            gas_used: Some(77),
             warm: samples([1, 2]),
             throughput: 1234.56,
             in_process: samples([3]),
@@ -410,6 +422,7 @@ mod tests {
         let expected = json!({
             "precheck_ms": 100.0,
             "first_ms": 9.5,
+            "gas_used": 77,
             "warm": { "n": 2, "p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 2.0 },
             "throughput_per_s": 1234.6,
             "concurrency": 4,

@@ -2,9 +2,12 @@
 
 use crate::{host, host_with, validated};
 use pvf_host_core::{
-    InvalidCandidate, PossiblyInvalid, Validation, ValidationError, ValidationRequest,
+    InvalidCandidate, PossiblyInvalid, Pvf, Validation, ValidationError, ValidationRequest,
     backend::ExecuteError,
-    primitives::{Hash, PoV, ValidationParamsExtension, blake2_256, compression},
+    primitives::{
+        ExecutorParam, ExecutorParams, Hash, PoV, ValidationParamsExtension, blake2_256,
+        compression,
+    },
     worker::protocol::{MAX_INPUT, MAX_RESULT, WorkerKind},
 };
 use pvf_tests::{
@@ -98,6 +101,51 @@ async fn what_the_code_does_wrong_makes_the_candidate_invalid() {
     }
     // None of that is held against the worker.
     assert_eq!(host.statistics().execute_workers_started, 1);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_gas_that_a_candidate_used_is_reported_however_it_ended() {
+    let host = host().await;
+    let pvf = Script::call(OnCall::AsTheBlockSays).pvf();
+    let metered = pvf.clone().with_params(ExecutorParams::new(vec![ExecutorParam::MaxGas(1000)]));
+    let gas_used = async |pvf: &Pvf, block: Vec<u8>| {
+        let validation = host.validate(approval_of(pvf.clone(), block)).await;
+        validation.execute.expect("it was executed").gas_used
+    };
+    for (call, expected) in [
+        (OnCall::HashInput, Some(500)),
+        (OnCall::Trap, Some(500)),
+        (OnCall::GuestPanic, Some(500)),
+        (OnCall::InvalidOutput, Some(500)),
+        (OnCall::OutOfMemory, Some(500)),
+        (OnCall::Garbage, Some(500)),
+        (OnCall::OutOfGas, Some(1000)),
+        // The job did not live to say it.
+        (OnCall::BackendPanic, None),
+        (OnCall::Abort, None),
+    ] {
+        assert_eq!(gas_used(&metered, call.block()).await, expected, "{call:?}");
+        assert_eq!(gas_used(&pvf, call.block()).await, None, "{call:?} is not metered");
+    }
+    // The code was never called.
+    let no_block = compression::PREFIX.to_vec();
+    assert_eq!(gas_used(&metered, no_block).await, None);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metered_and_unmetered_code_are_two_artifacts_whatever_the_limit() {
+    let host = host().await;
+    let pvf = Script::default().pvf();
+    let limits = [None, Some(1), Some(2), Some(u64::MAX), None];
+    let cached = [false, false, true, true, true];
+    for (limit, cached) in limits.into_iter().zip(cached) {
+        let params = ExecutorParams::new(limit.map(ExecutorParam::MaxGas).into_iter().collect());
+        let validation = host.validate(approval(pvf.clone().with_params(params))).await;
+        assert_eq!(validation.prepare.map(|report| report.cached), Some(cached), "{limit:?}");
+    }
+    assert_eq!(host.statistics().preparations, 2);
     host.shut_down().await;
 }
 
