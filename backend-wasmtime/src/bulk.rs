@@ -21,7 +21,7 @@ use wasmtime::wasmparser::{
 };
 
 /// Says that a memory access stands for something else.
-const MARK: u8 = 31;
+pub(crate) const MARK: u8 = 31;
 
 const ELEMENT_SECTION: u8 = 9;
 const CODE_SECTION: u8 = 10;

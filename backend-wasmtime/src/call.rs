@@ -3,6 +3,8 @@
 use crate::{
     instance::{Guest, InitialMemoryAboveLimit, State},
     load::{Linked, Ready},
+    metering,
+    prepare::Form,
 };
 use pvf_host_core::backend::{ExecuteError, GuestLog, LoadedArtifact, RuntimeConstructionError};
 use pvf_host_functions::{
@@ -22,6 +24,7 @@ pub(crate) struct Loaded {
     /// The instance of the last call. Dropping it would unmap its memory: a system call, which a job
     /// may not be allowed to make, and need not.
     last: Option<Ready>,
+    gas_used: Option<u64>,
 }
 
 /// What the next call begins with.
@@ -36,7 +39,7 @@ pub(crate) enum Next {
 
 impl Loaded {
     pub(crate) fn new(linked: Linked, next: Next) -> Self {
-        Self { linked, next, last: None }
+        Self { linked, next, last: None, gas_used: None }
     }
 }
 
@@ -47,6 +50,8 @@ impl LoadedArtifact for Loaded {
         input: &[u8],
         log: Box<dyn GuestLog>,
     ) -> Result<Vec<u8>, ExecuteError> {
+        // None of it, as long as no code runs.
+        self.gas_used = self.linked.gas_limit().map(|_| 0);
         if let Next::Fail(error) = &self.next {
             return Err(error.clone());
         }
@@ -57,8 +62,31 @@ impl LoadedArtifact for Loaded {
             }
             Next::Instantiate | Next::Fail(_) => self.linked.instantiate(log)?,
         };
-        call(self.last.insert(ready), entry_point, input)
+        let ready = self.last.insert(ready);
+        let result =
+            start(ready, self.linked.form()).and_then(|()| call(ready, entry_point, input));
+        let Some(gas) = ready.gas else { return result };
+        self.gas_used = Some(gas.used(&mut ready.store));
+        // Nothing of the guest's ran after that, whatever the error says.
+        if gas.is_exhausted(&mut ready.store) { Err(ExecuteError::OutOfGas) } else { result }
     }
+
+    fn gas_used(&self) -> Option<u64> {
+        self.gas_used
+    }
+}
+
+/// Runs a start function that instantiating has not run.
+fn start(ready: &mut Ready, form: Form) -> Result<(), ExecuteError> {
+    if form != Form::MeteredWithStart {
+        return Ok(());
+    }
+    let store = &mut ready.store;
+    let function = ready
+        .instance
+        .get_typed_func::<(), ()>(&mut *store, metering::START)
+        .map_err(|error| RuntimeConstructionError(format!("{error:#}")))?;
+    function.call(&mut *store, ()).map_err(|error| classify(&error, store.data_mut()))
 }
 
 fn call(ready: &mut Ready, entry_point: &str, input: &[u8]) -> Result<Vec<u8>, ExecuteError> {

@@ -8,6 +8,7 @@
 //! * `bulk` lets code with bulk memory operations pass that rewriting, when the executor parameters
 //!   allow them.
 //! * `proposals` says which proposals code needs that are not accepted, when it is refused.
+//! * `metering` makes code count its gas, when the executor parameters limit it.
 //! * `load` maps an artifact and links its imports. It instantiates ahead, if that runs no code of
 //!   the guest, so that a job forked afterwards begins with the call.
 //! * `instance` is the state behind one instance, and what host functions see of it.
@@ -32,6 +33,7 @@ mod call;
 mod engine;
 mod instance;
 mod load;
+mod metering;
 mod prepare;
 mod proposals;
 

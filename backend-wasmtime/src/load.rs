@@ -4,7 +4,8 @@ use crate::{
     call::{Loaded, Next, classify},
     engine,
     instance::{Guest, State},
-    prepare::Start,
+    metering::Gas,
+    prepare::Form,
 };
 use pvf_host_core::{
     backend::{Artifact, ExecuteError, GuestLog, RuntimeConstructionError},
@@ -20,26 +21,44 @@ use wasmtime::{
 /// Code in memory, with all its imports.
 pub(crate) struct Linked {
     pre: InstancePre<State>,
-    start: Start,
+    form: Form,
     page_limit: u32,
+    /// What there is for each call, if the code counts it.
+    gas_limit: Option<u64>,
 }
 
 /// A fresh instance.
 pub(crate) struct Ready {
     pub(crate) store: Store<State>,
     pub(crate) instance: Instance,
+    pub(crate) gas: Option<Gas>,
 }
 
 impl Linked {
-    /// Makes an instance. Runs the guest's start function, if there is one.
+    /// The gas that there is for each call, if it is metered.
+    pub(crate) fn gas_limit(&self) -> Option<u64> {
+        self.gas_limit
+    }
+
+    /// What the code is like.
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Makes an instance. Runs the guest's start function, if there is one and it is not metered.
     pub(crate) fn instantiate(&self, log: Box<dyn GuestLog>) -> Result<Ready, ExecuteError> {
         let engine = self.pre.module().engine();
         let mut store = Store::new(engine, State::new(self.page_limit, log));
         store.limiter(|state| &mut state.limiter);
-        match self.pre.instantiate(&mut store) {
-            Ok(instance) => Ok(Ready { store, instance }),
-            Err(error) => Err(classify(&error, store.data_mut())),
-        }
+        let instance = match self.pre.instantiate(&mut store) {
+            Ok(instance) => instance,
+            Err(error) => return Err(classify(&error, store.data_mut())),
+        };
+        let gas = match self.gas_limit {
+            Some(limit) => Some(Gas::fill(&mut store, &instance, limit)?),
+            None => None,
+        };
+        Ok(Ready { store, instance, gas })
     }
 }
 
@@ -51,14 +70,16 @@ pub(crate) fn load(
     let linked = link(artifact, params)?;
     // What a thread needs to handle traps. A forked job has the thread that forks it.
     Engine::tls_eager_initialize();
-    let next = match linked.start {
-        Start::Yes => Next::Instantiate,
-        Start::No => match linked.instantiate(Box::new(())) {
-            Ok(ready) => Next::Ready(ready),
-            Err(ExecuteError::RuntimeConstruction(error)) => return Err(error),
-            // The code's own doing, so every candidate's verdict.
-            Err(error) => Next::Fail(error),
-        },
+    let next = match linked.form {
+        Form::WithStart => Next::Instantiate,
+        Form::Plain | Form::Metered | Form::MeteredWithStart => {
+            match linked.instantiate(Box::new(())) {
+                Ok(ready) => Next::Ready(ready),
+                Err(ExecuteError::RuntimeConstruction(error)) => return Err(error),
+                // The code's own doing, so every candidate's verdict.
+                Err(error) => Next::Fail(error),
+            }
+        }
     };
     Ok(Loaded::new(linked, next))
 }
@@ -68,11 +89,13 @@ pub(crate) fn link(
     artifact: &Artifact,
     params: &ExecutorParams,
 ) -> Result<Linked, RuntimeConstructionError> {
-    let start = Start::of(artifact.bytes())
+    let gas_limit = params.max_gas();
+    let form = Form::of(artifact.bytes())
+        .filter(|form| form.is_metered() == gas_limit.is_some())
         .ok_or_else(|| RuntimeConstructionError("not an artifact of this backend".into()))?;
     let pre = instance_pre(artifact, params)
         .map_err(|error| RuntimeConstructionError(format!("{error:#}")))?;
-    Ok(Linked { pre, start, page_limit: params.memory_pages_limit() })
+    Ok(Linked { pre, form, page_limit: params.memory_pages_limit(), gas_limit })
 }
 
 fn instance_pre(

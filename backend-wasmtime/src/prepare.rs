@@ -6,34 +6,51 @@
 //!
 //! # Format
 //!
-//! An artifact is Wasmtime's, followed by one byte: 1 if the module has a start function, which runs
-//! when it is instantiated, else 0. Wasmtime itself does not tell.
+//! An artifact is Wasmtime's, followed by one byte, [`Form`]. Wasmtime itself does not tell.
 
-use crate::{bulk, engine, proposals};
+use crate::{bulk, engine, metering, proposals};
 use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};
 use wasm_instrument::parity_wasm::elements::{
-    ExportEntry, External, Internal, MemorySection, MemoryType, Module, Section,
-    deserialize_buffer, serialize,
+    ExportEntry, External, Internal, MemorySection, MemoryType, Module, Section, deserialize_buffer,
 };
+use wasmtime::Engine;
 
 /// The artifact's last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Start {
+pub(crate) enum Form {
     /// Instantiating runs no code of the guest.
-    No = 0,
+    Plain = 0,
     /// Instantiating runs the guest's start function.
-    Yes = 1,
+    WithStart = 1,
+    /// The code counts its gas.
+    Metered = 2,
+    /// The code counts its gas, and has a start function under the name [`metering::START`].
+    /// Instantiating does not run it.
+    MeteredWithStart = 3,
 }
 
-impl Start {
+impl Form {
+    const ALL: [Self; 4] = [Self::Plain, Self::WithStart, Self::Metered, Self::MeteredWithStart];
+
     /// Reads an artifact's last byte.
     pub(crate) fn of(artifact: &[u8]) -> Option<Self> {
-        match artifact.last()? {
-            0 => Some(Self::No),
-            1 => Some(Self::Yes),
-            _ => None,
+        let last = artifact.last()?;
+        Self::ALL.into_iter().find(|form| *form as u8 == *last)
+    }
+
+    fn new(has_start: bool, is_metered: bool) -> Self {
+        match (has_start, is_metered) {
+            (false, false) => Self::Plain,
+            (true, false) => Self::WithStart,
+            (false, true) => Self::Metered,
+            (true, true) => Self::MeteredWithStart,
         }
+    }
+
+    /// Whether the code counts its gas.
+    pub(crate) fn is_metered(self) -> bool {
+        matches!(self, Self::Metered | Self::MeteredWithStart)
     }
 }
 
@@ -90,19 +107,42 @@ fn compile(
     removed: Option<bulk::Removed>,
     params: &ExecutorParams,
 ) -> Result<Vec<u8>, String> {
-    let start = if module.start_section().is_some() { Start::Yes } else { Start::No };
-    let mut wasm = rewrite(module, params)?;
-    if let Some(removed) = removed {
-        wasm = removed.put_back(&wasm)?;
-    }
-    let mut artifact = engine::engine(params)
-        .and_then(|engine| engine.precompile_module(&wasm))
-        .map_err(|error| format!("{error:#}"))?;
-    artifact.push(start as u8);
+    let form = Form::new(module.start_section().is_some(), params.max_gas().is_some());
+    let message = |error: wasmtime::Error| format!("{error:#}");
+    let engine = engine::engine(params).map_err(message)?;
+    let wasm = final_form(module, removed.as_ref(), params, &engine)?;
+    let mut artifact = engine.precompile_module(&wasm).map_err(message)?;
+    artifact.push(form as u8);
     Ok(artifact)
 }
 
-fn rewrite(module: Module, params: &ExecutorParams) -> Result<Vec<u8>, String> {
+/// The code that is compiled.
+fn final_form(
+    module: Module,
+    removed: Option<&bulk::Removed>,
+    params: &ExecutorParams,
+    engine: &Engine,
+) -> Result<Vec<u8>, String> {
+    let to_bytes = |module: Module| {
+        let wasm = module.into_bytes().map_err(|error| error.to_string())?;
+        match removed {
+            Some(removed) => removed.put_back(&wasm),
+            None => Ok(wasm),
+        }
+    };
+    if params.max_gas().is_none() {
+        return to_bytes(rewrite(module, params)?);
+    }
+    let original = metering::Original::of(&module);
+    let module = rewrite(module, params)?;
+    // What would be refused without metering is refused with it, for the same reason. And valid code
+    // names nothing that metering will add.
+    wasmtime::Module::validate(engine, &to_bytes(module.clone())?)
+        .map_err(|error| format!("{error:#}"))?;
+    to_bytes(metering::meter(module, &original)?)
+}
+
+fn rewrite(module: Module, params: &ExecutorParams) -> Result<Module, String> {
     let mut module = wasm_instrument::inject_stack_limiter(module, params.stack_logical_max())
         .map_err(|error| format!("stack limiter: {error}"))?;
     import_memory_as_export(&mut module)?;
@@ -114,7 +154,7 @@ fn rewrite(module: Module, params: &ExecutorParams) -> Result<Vec<u8>, String> {
     }
     // Names and debugging information would only make the artifact larger.
     module.sections_mut().retain(|section| !matches!(section, Section::Custom(_)));
-    serialize(module).map_err(|error| error.to_string())
+    Ok(module)
 }
 
 /// Turns an imported memory, the first if there are more, into one of the module's own, exported
@@ -184,8 +224,7 @@ mod tests {
 
     fn rewritten(code: &[u8], params: &ExecutorParams) -> Vec<u8> {
         let (module, removed) = read(code, params).unwrap();
-        let wasm = rewrite(module, params).unwrap();
-        removed.map_or(wasm.clone(), |removed| removed.put_back(&wasm).unwrap())
+        final_form(module, removed.as_ref(), params, &engine::engine(params).unwrap()).unwrap()
     }
 
     /// Going around the rewriting changes nothing that it does.

@@ -156,6 +156,20 @@ fn allowing_bulk_memory_operations_changes_no_answer_for_code_without() {
     compare(&with_bulk_memory(vectors()), differences);
 }
 
+#[test]
+fn metering_changes_no_answer_when_there_is_gas_enough() {
+    let metered = |mut vectors: Vec<Vector>| {
+        for vector in &mut vectors {
+            vector.params.push(ExecutorParam::MaxGas(u64::MAX));
+        }
+        vectors
+    };
+    compare(&metered(vectors()), answers("differences.txt"));
+    let mut differences = answers("differences.txt");
+    differences.extend(answers("bulk-memory.txt"));
+    compare(&metered(with_bulk_memory(vectors())), differences);
+}
+
 fn with_bulk_memory(mut vectors: Vec<Vector>) -> Vec<Vector> {
     for vector in &mut vectors {
         vector.params.push(ExecutorParam::WasmExtBulkMemory);

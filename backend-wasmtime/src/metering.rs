@@ -1,0 +1,242 @@
+//! Metering: code that counts what it does, and stops when its gas is used up.
+//!
+//! The counting is put into the code itself, by the crate `wasm-instrument`: at the beginning of each
+//! run of instructions of which all are executed or none, a function of the module takes the cost of
+//! them all from a global. So a count is a property of the code, and no version of an engine can
+//! change it.
+//!
+//! # What costs what
+//!
+//! [`cost`] is where it is decided. An instruction costs 1, whichever it is, but for `else` and `end`,
+//! which only say where something ends. A call costs 1 more for each local that the function declares
+//! besides its parameters, since these are set to zero. What was put into the code costs nothing: not
+//! the count of the stack, nor the count of the gas.
+//!
+//! # What the code can't do about it
+//!
+//! The gas that is left is in a global, exported under [`GAS_LEFT`]. The code is validated before it
+//! is metered ([`meter`] asks for that), so it names nothing that it does not have; and what metering
+//! adds comes behind all that it has. An export of its own under a reserved name, which nobody would
+//! look for, is left out.
+//!
+//! A start function would run before anybody could say how much gas there is. So it becomes an
+//! exported function ([`START`]), which is called first thing after that has been said.
+
+use pvf_host_core::backend::RuntimeConstructionError;
+use std::{
+    cell::Cell,
+    mem::{Discriminant, discriminant},
+};
+use wasm_instrument::{
+    gas_metering::{
+        Backend, ConstantCostRules, GasMeter, MemoryGrowCost, Rules, inject, mutable_global,
+    },
+    parity_wasm::elements::{ExportEntry, FuncBody, Instruction, Internal, Module, Section},
+};
+use wasmtime::{AsContextMut, Global, Instance, Val};
+
+use crate::bulk;
+
+/// The name of the global with the gas that is left.
+const GAS_LEFT: &str = "pvf-host: gas left";
+/// The name of what was the start function.
+pub(crate) const START: &str = "pvf-host: start";
+
+/// What the global holds once something cost more than was left. Never what is left: no limit is as
+/// high.
+const EXHAUSTED: u64 = u64::MAX;
+
+/// What the stack limiter puts before a call and behind it, in instructions.
+const BEFORE_CALL: usize = 10;
+const BEHIND_CALL: usize = 4;
+
+/// The functions of some code as they were before calls counted their stack.
+pub(crate) struct Original(Vec<FuncBody>);
+
+impl Original {
+    pub(crate) fn of(module: &Module) -> Self {
+        Self(module.code_section().map(|section| section.bodies().to_vec()).unwrap_or_default())
+    }
+}
+
+/// Makes code count its gas. `module` is `original` after the rewriting, and valid.
+///
+/// # Errors
+///
+/// When the rewriting did something else than was expected.
+pub(crate) fn meter(mut module: Module, original: &Original) -> Result<Module, String> {
+    if let Some(exports) = module.export_section_mut() {
+        exports.entries_mut().retain(|export| ![GAS_LEFT, START].contains(&export.field()));
+    }
+    if let Some(start) = module.start_section() {
+        module.clear_start_section();
+        if module.export_section().is_none() {
+            module
+                .insert_section(Section::Export(Default::default()))
+                .map_err(|error| error.to_string())?;
+        }
+        if let Some(exports) = module.export_section_mut() {
+            exports.entries_mut().push(ExportEntry::new(START.into(), Internal::Function(start)));
+        }
+    }
+    // It was for validation alone, and would come behind the function that is added.
+    module.sections_mut().retain(|section| !matches!(section, Section::DataCount(_)));
+    let rewritten = module.code_section().map(|section| section.bodies()).unwrap_or_default();
+    let costs = Costs::of(&original.0, rewritten).ok_or("metering: the stack is counted oddly")?;
+    let metered = inject(module, CountInGlobal, &costs);
+    if costs.next.get() != costs.of_each.len() {
+        return Err("metering: the costs are another code's".into());
+    }
+    metered.map_err(|_| "metering: the costs are too high to count".into())
+}
+
+/// What an instruction of the guest costs, before and behind which are these.
+///
+/// An operation on bulk memory costs 1 like the others. Its place is held by two or three
+/// instructions, of which one costs it.
+fn cost(
+    before: Option<&Instruction>,
+    instruction: &Instruction,
+    behind: Option<&Instruction>,
+) -> u32 {
+    let holds_place = |instruction: Option<&Instruction>| match instruction {
+        Some(Instruction::I32Store8(align, _) | Instruction::I32Load8U(align, _)) => {
+            *align == u32::from(bulk::MARK)
+        }
+        _ => false,
+    };
+    let is_address = matches!(behind, Some(Instruction::I32Load8U(..))) && holds_place(behind);
+    match instruction {
+        Instruction::I32Const(_) if is_address => 0,
+        Instruction::Drop if holds_place(before) => 0,
+        _ => 1,
+    }
+}
+
+/// What each instruction of some code costs, in the order in which metering asks.
+struct Costs {
+    of_each: Vec<(Discriminant<Instruction>, u32)>,
+    next: Cell<usize>,
+}
+
+impl Costs {
+    /// The costs of rewritten functions. Those behind the original ones count the stack of what is
+    /// not called by its number, and are no code of the guest's.
+    fn of(original: &[FuncBody], rewritten: &[FuncBody]) -> Option<Self> {
+        let mut costs = Self { of_each: Vec::new(), next: Cell::new(0) };
+        let (same, added) = rewritten.split_at_checked(original.len())?;
+        for (original, rewritten) in original.iter().zip(same) {
+            costs.add(original.code().elements(), rewritten.code().elements())?;
+        }
+        for function in added {
+            costs.add_free(function.code().elements());
+        }
+        Some(costs)
+    }
+
+    fn add(&mut self, original: &[Instruction], mut rewritten: &[Instruction]) -> Option<()> {
+        for (at, instruction) in original.iter().enumerate() {
+            let is_call = matches!(instruction, Instruction::Call(_));
+            let counts_stack = is_call && rewritten.first()? != instruction;
+            if counts_stack {
+                rewritten = self.take_free(rewritten, BEFORE_CALL)?;
+            }
+            let (same, rest) = rewritten.split_first()?;
+            if same != instruction {
+                return None;
+            }
+            let before = at.checked_sub(1).and_then(|before| original.get(before));
+            let cost = cost(before, instruction, original.get(at + 1));
+            self.of_each.push((discriminant(instruction), cost));
+            rewritten = rest;
+            if counts_stack {
+                rewritten = self.take_free(rewritten, BEHIND_CALL)?;
+            }
+        }
+        rewritten.is_empty().then_some(())
+    }
+
+    fn take_free<'a>(
+        &mut self,
+        instructions: &'a [Instruction],
+        count: usize,
+    ) -> Option<&'a [Instruction]> {
+        let (free, rest) = instructions.split_at_checked(count)?;
+        self.add_free(free);
+        Some(rest)
+    }
+
+    fn add_free(&mut self, instructions: &[Instruction]) {
+        self.of_each.extend(instructions.iter().map(|free| (discriminant(free), 0)));
+    }
+}
+
+impl Rules for Costs {
+    /// Called for one instruction after the other. That it is the one that is meant is checked.
+    fn instruction_cost(&self, instruction: &Instruction) -> Option<u32> {
+        let at = self.next.replace(self.next.get() + 1);
+        let (kind, cost) = self.of_each.get(at)?;
+        (*kind == discriminant(instruction)).then_some(*cost)
+    }
+
+    fn memory_grow_cost(&self) -> MemoryGrowCost {
+        // Memory never shrinks, so all growing together is bounded by the memory's limit.
+        MemoryGrowCost::Free
+    }
+
+    fn call_per_local_cost(&self) -> u32 {
+        1
+    }
+}
+
+/// The function that counts, which costs nothing by itself.
+struct CountInGlobal;
+
+impl Backend for CountInGlobal {
+    fn gas_meter<R: Rules>(self, module: &Module, _: &R) -> GasMeter {
+        let free = ConstantCostRules::new(0, 0, 0);
+        mutable_global::Injector::new(GAS_LEFT).gas_meter(module, &free)
+    }
+}
+
+/// The gas of one instance.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gas {
+    left: Global,
+    limit: u64,
+}
+
+impl Gas {
+    /// Fills up an instance of metered code that has not run.
+    ///
+    /// # Errors
+    ///
+    /// When the code is not metered.
+    pub(crate) fn fill(
+        mut store: impl AsContextMut,
+        instance: &Instance,
+        limit: u64,
+    ) -> Result<Self, RuntimeConstructionError> {
+        let failed = || RuntimeConstructionError("the artifact does not count its gas".into());
+        let left = instance.get_global(&mut store, GAS_LEFT).ok_or_else(failed)?;
+        left.set(&mut store, Val::I64(limit.cast_signed())).map_err(|_| failed())?;
+        Ok(Self { left, limit })
+    }
+
+    /// Whether something cost more than was left, which ended the call.
+    pub(crate) fn is_exhausted(self, store: impl AsContextMut) -> bool {
+        self.left(store) == EXHAUSTED
+    }
+
+    /// What was used. All of it, when something cost more than was left.
+    pub(crate) fn used(self, store: impl AsContextMut) -> u64 {
+        match self.left(store) {
+            EXHAUSTED => self.limit,
+            left => self.limit.saturating_sub(left),
+        }
+    }
+
+    fn left(self, store: impl AsContextMut) -> u64 {
+        self.left.get(store).i64().map_or(EXHAUSTED, i64::cast_unsigned)
+    }
+}
