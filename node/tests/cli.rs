@@ -7,7 +7,7 @@
 use parity_scale_codec::Encode;
 use pvf_host_core::{
     artifact::CacheLock,
-    primitives::{Hash, ValidationParams, ValidationParamsExtension, compression},
+    primitives::{Hash, ValidationParams, ValidationParamsExtension, compression, hex},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -22,8 +22,10 @@ use tempfile::TempDir;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
-/// The example's new head after `adder-good.block`: number 8, sum 142.
-const NEW_HEAD: &str = "0x08000000000000008e00000000000000";
+const BLOBS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/guests/blobs");
+
+/// The example's new head after `adder-good.block`.
+const NEW_HEAD: &str = "0x0100000000000000804df47c526d888b3f52091df4e253c821e9991ec88e342722cc485fda31747ea88d962ceb769d13dd202a8b8478e3a3f9d762a5702f76db9fd33d9f6af919ea";
 
 /// A directory for a test's files, with a cache in it.
 struct Place {
@@ -138,7 +140,7 @@ impl Place {
 
     /// Validates the example's good candidate.
     fn validate_example(&self, more: &[&str]) -> Run {
-        self.validate(&example("adder.wasm"), &example("adder-good.block"), more)
+        self.validate(&blob("adder.wasm"), &example("adder-good.block"), more)
     }
 }
 
@@ -164,10 +166,11 @@ impl Run {
 
     /// Exit code 1, and this kind of reason.
     #[track_caller]
-    fn expect_invalid(&self, kind: &str) {
+    fn expect_invalid(&self, kind: &str) -> Value {
         let json = self.expect_verdict("invalid", 1);
         assert_eq!(json["reason"]["kind"], kind, "{json}");
         assert!(json["result"].is_null());
+        json
     }
 
     /// Exit code 3, and this kind of reason.
@@ -230,14 +233,25 @@ fn example(name: &str) -> String {
     format!("{EXAMPLES}/{name}")
 }
 
+/// A guest that was built before.
+fn blob(name: &str) -> String {
+    format!("{BLOBS}/{name}")
+}
+
+/// The example's parent head.
+fn parent_head() -> Vec<u8> {
+    let text = fs::read_to_string(example("adder-parent-head.hex")).unwrap();
+    hex::decode(text.trim()).unwrap()
+}
+
 fn adder() -> Vec<u8> {
-    fs::read(example("adder.wasm")).unwrap()
+    fs::read(blob("adder.wasm")).unwrap()
 }
 
 fn params() -> ValidationParams {
     ValidationParams {
-        parent_head: [7u64, 100].encode().into(),
-        block_data: 42u64.encode().into(),
+        parent_head: parent_head().into(),
+        block_data: fs::read(example("adder-good.block")).unwrap().into(),
         relay_parent_number: 9,
         relay_parent_storage_root: Hash([1; 32]),
         extension: None,
@@ -268,9 +282,15 @@ fn a_good_candidate_is_valid_with_the_new_head() {
 #[test]
 fn a_bad_candidate_is_invalid() {
     let place = Place::new();
-    place.validate(&example("adder.wasm"), &example("adder-bad.block"), &[]).expect_invalid("trap");
-    let empty = place.write("empty", "");
-    place.validate(&example("adder.wasm"), &empty, &[]).expect_invalid("trap");
+    let blobs = if cfg!(feature = "polkavm") { &["wasm", "polkavm"][..] } else { &["wasm"] };
+    for code in blobs.iter().map(|format| blob(&format!("adder.{format}"))) {
+        let bad = example("adder-bad.block");
+        let json = place.validate(&code, &bad, &[]).expect_invalid("panic");
+        let reason = json["reason"]["message"].as_str().unwrap();
+        assert!(reason.contains("the block has another state"), "{reason}");
+        let empty = place.write("empty", "");
+        place.validate(&code, &empty, &[]).expect_invalid("panic");
+    }
 }
 
 #[test]
@@ -287,7 +307,7 @@ fn people_read_text() {
     let run = place.run(&[
         "validate",
         "--code",
-        &example("adder.wasm"),
+        &blob("adder.wasm"),
         "--parent-head",
         &head,
         "--block",
@@ -312,7 +332,7 @@ fn parameters_may_come_in_one_file_with_or_without_the_extension() {
             "validate",
             "--json",
             "--code",
-            &example("adder.wasm"),
+            &blob("adder.wasm"),
             "--params",
             &file,
             "--kind",
@@ -327,7 +347,7 @@ fn parameters_may_come_in_one_file_with_or_without_the_extension() {
 #[test]
 fn a_parent_head_is_text_or_a_file_of_text_or_of_bytes() {
     let place = Place::new();
-    let raw = [7u64, 100].encode();
+    let raw = parent_head();
     let text = fs::read_to_string(example("adder-parent-head.hex")).unwrap();
     let from_text = format!("@{}", place.write("text", format!("  0x{text}\n")));
     let from_bytes = format!("@{}", place.write("bytes", &raw));
@@ -336,7 +356,7 @@ fn a_parent_head_is_text_or_a_file_of_text_or_of_bytes() {
             "validate",
             "--json",
             "--code",
-            &example("adder.wasm"),
+            &blob("adder.wasm"),
             "--parent-head",
             head,
             "--block",
@@ -503,7 +523,7 @@ fn a_block_that_decompresses_to_too_much_is_invalid() {
     let place = Place::new();
     let bomb = vec![0; compression::POV_LIMIT + 1];
     let block = place.write("bomb", compression::compress(&bomb, 1).unwrap());
-    let code = example("adder.wasm");
+    let code = blob("adder.wasm");
     place.validate(&code, &block, &[]).expect_invalid("pov_decompression_failure");
     let small = place.write("small", compression::compress(&[0; 64], 1).unwrap());
     let more = ["--pov-limit", "63"];
@@ -516,7 +536,7 @@ fn a_block_that_decompresses_to_too_much_is_invalid() {
 #[test]
 fn code_is_prechecked() {
     let place = Place::new();
-    let code = example("adder.wasm");
+    let code = blob("adder.wasm");
     let json = place.run(&["precheck", "--json", "--code", &code]).expect_verdict("accepted", 0);
     assert_eq!(json["backend"], "wasmtime");
     assert_eq!(json["prepare"]["cached"], false);
@@ -530,7 +550,7 @@ fn code_is_prechecked() {
 #[test]
 fn a_file_that_is_not_there_is_wrong_usage() {
     let place = Place::new();
-    let (code, block) = (example("adder.wasm"), example("adder-good.block"));
+    let (code, block) = (blob("adder.wasm"), example("adder-good.block"));
     let missing = place.path("missing").to_str().unwrap().to_owned();
     let because = format!("from {missing}: No such file");
     place.validate(&missing, &block, &[]).expect_usage(&because);
@@ -555,14 +575,14 @@ fn parameters_that_can_not_be_decoded_are_wrong_usage() {
     for content in [&b""[..], b"text", &good[..good.len() - 1], &too_long] {
         let file = place.write("params", content);
         place
-            .run(&["validate", "--json", "--code", &example("adder.wasm"), "--params", &file])
+            .run(&["validate", "--json", "--code", &blob("adder.wasm"), "--params", &file])
             .expect_usage("holds no SCALE-encoded ValidationParams");
     }
     place
         .run(&[
             "validate",
             "--code",
-            &example("adder.wasm"),
+            &blob("adder.wasm"),
             "--parent-head",
             "0x0g",
             "--block",
@@ -579,8 +599,8 @@ fn executor_parameters_that_make_no_sense_are_wrong_usage() {
         (&["--executor-param", "MaxMemoryPages=0"], "outside of 1 to 65536"),
         (&["--executor-param", "PvfExecTimeout=backing:12000"], "not below"),
         (&["--backend", "wasmtime", "--executor-param", "Backend=wasmtime"], "given twice"),
-        (&["--backend", "nosuch"], "linked: wasmtime"),
-        (&["--executor-param", "Backend=nosuch"], "linked: wasmtime"),
+        (&["--backend", "nosuch"], "linked: "),
+        (&["--executor-param", "Backend=nosuch"], "linked: "),
         (&["--backend", "No Such"], "can't name a backend"),
         (&["--workers", "0"], "--workers"),
         (&["--colour"], "--colour"),
@@ -594,14 +614,14 @@ fn executor_parameters_that_make_no_sense_are_wrong_usage() {
 fn a_cache_is_needed_and_the_message_says_how_to_name_one() {
     let place = Place::new();
     let output = Command::new(env!("CARGO_BIN_EXE_pvf"))
-        .args(["precheck", "--code", &example("adder.wasm")])
+        .args(["precheck", "--code", &blob("adder.wasm")])
         .env_clear()
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8(output.stderr).unwrap().contains("--cache-dir"));
     // With a home there is one.
-    let run = place.run_plain(&["precheck", "--code", &example("adder.wasm")]);
+    let run = place.run_plain(&["precheck", "--code", &blob("adder.wasm")]);
     run.expect(0);
     assert!(place.path("xdg/pvf-host").is_dir());
 }
@@ -637,7 +657,7 @@ fn a_worker_program_that_is_none_is_an_error() {
     let garbage =
         place.script("#!/bin/sh\nprintf 'eight by and more garbage' >&0\nexec sleep 60\n");
     place.validate_example(&["--worker-program", &garbage]).expect_error("worker");
-    let code = example("adder.wasm");
+    let code = blob("adder.wasm");
     place
         .run(&["precheck", "--json", "--code", &code, "--worker-program", &garbage])
         .expect_error("worker");
@@ -647,7 +667,7 @@ fn a_worker_program_that_is_none_is_an_error() {
 fn a_cache_that_can_not_be_written_is_an_error() {
     let place = Place::new();
     let precheck =
-        ["precheck", "--json", "--code", &example("adder.wasm"), "--cache-dir", "/dev/null/x"];
+        ["precheck", "--json", "--code", &blob("adder.wasm"), "--cache-dir", "/dev/null/x"];
     let run = place.run_plain(&precheck);
     run.expect_error("cache_unusable");
     assert!(run.stderr.contains("--cache-dir"), "{}", run.stderr);
@@ -760,7 +780,7 @@ fn the_bench_measures_everything() {
     let place = Place::new();
     let more = ["--count", "7", "--concurrency", "3", "--workers", "2"];
     for block in ["adder-good.block", "adder-bad.block"] {
-        let json = bench(&place, &example("adder.wasm"), &example(block), &more).expect(0).json();
+        let json = bench(&place, &blob("adder.wasm"), &example(block), &more).expect(0).json();
         assert_eq!((&json["concurrency"], &json["workers"]), (&json!(3), &json!(2)));
         assert_eq!(json["warm"]["n"], 7);
         for figure in [
@@ -786,7 +806,7 @@ fn the_bench_refuses_what_it_can_not_time() {
     let endless = place.guest(&validate_block("(loop (br 0)) (unreachable)"));
     bench(&place, &endless, &block, &["--timeout-ms", "100"]).expect_error("not_timed");
     let bomb = place.write("bomb", compression::compress(&[0; 100], 1).unwrap());
-    bench(&place, &example("adder.wasm"), &bomb, &["--pov-limit", "10"]).expect_error("not_timed");
+    bench(&place, &blob("adder.wasm"), &bomb, &["--pov-limit", "10"]).expect_error("not_timed");
     let no_code = place.write("no-code", "no code");
     bench(&place, &no_code, &block, &[]).expect_error("backend");
 }

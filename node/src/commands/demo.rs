@@ -1,7 +1,7 @@
 //! `pvf demo`: the bundled example on every backend, side by side.
 //!
-//! The example is `examples/adder.wat`: a parachain whose head is a number and a sum, and whose
-//! blocks add to the sum.
+//! The example is the guest `adder`: a parachain whose head has the hash of a number, its state, and
+//! whose blocks say that number, and what to add to it.
 
 use crate::{
     failure::{Answer, Failure},
@@ -15,34 +15,51 @@ use crate::{
 use pvf_host_core::{
     Code, Config, Pvf, Validation, ValidationHost, ValidationKind, ValidationRequest,
     backend::{self, BackendId},
-    primitives::{ExecutorParam, ExecutorParams, Hash, ValidationParams},
+    primitives::{ExecutorParam, ExecutorParams, Hash, ValidationParams, hex},
     validate_with_retry,
 };
 use serde_json::{Value, json};
 
-/// The example, once for each format of code.
-const EXAMPLES: [&[u8]; 1] = [include_bytes!("../../examples/adder.wasm")];
+/// The example, once for each format of code, from one source.
+const EXAMPLES: [&[u8]; 2] = [
+    include_bytes!("../../../tests/guests/blobs/adder.wasm"),
+    include_bytes!("../../../tests/guests/blobs/adder.polkavm"),
+];
 
-/// The example's parent head: number 7, sum 100.
-const PARENT: [u64; 2] = [7, 100];
+/// The head at number 0, with a state of 0, in hexadecimal.
+const PARENT_HEAD: &str = include_str!("../../examples/adder-parent-head.hex");
 
 struct Candidate {
     name: &'static str,
     about: &'static str,
-    add: u64,
-    new_head: Option<[u64; 2]>,
+    block: &'static [u8],
+    /// In hexadecimal.
+    new_head: Option<&'static str>,
 }
 
 const CANDIDATES: [Candidate; 2] = [
-    Candidate { name: "good", about: "adds 42 to 100", add: 42, new_head: Some([8, 142]) },
-    Candidate { name: "bad", about: "makes the sum overflow", add: u64::MAX, new_head: None },
+    Candidate {
+        name: "good",
+        about: "adds 512 to 0",
+        block: include_bytes!("../../examples/adder-good.block"),
+        new_head: Some(
+            "0x0100000000000000804df47c526d888b3f52091df4e253c821e9991ec88e342722cc485fda31747e\
+             a88d962ceb769d13dd202a8b8478e3a3f9d762a5702f76db9fd33d9f6af919ea",
+        ),
+    },
+    Candidate {
+        name: "bad",
+        about: "adds to 256, which was not there",
+        block: include_bytes!("../../examples/adder-bad.block"),
+        new_head: None,
+    },
 ];
 
 impl Candidate {
     fn request(&self, pvf: Pvf) -> ValidationRequest {
         let params = ValidationParams {
-            parent_head: bytes(&PARENT).into(),
-            block_data: bytes(&[self.add]).into(),
+            parent_head: hex::decode(PARENT_HEAD.trim()).unwrap_or_default().into(),
+            block_data: self.block.to_vec().into(),
             relay_parent_number: 1,
             relay_parent_storage_root: Hash::default(),
             extension: None,
@@ -52,7 +69,7 @@ impl Candidate {
 
     fn is_judged_rightly(&self, validation: &Validation) -> bool {
         match (&validation.verdict, self.new_head) {
-            (Ok(result), Some(head)) => result.head_data.0 == bytes(&head),
+            (Ok(result), Some(head)) => hex::encode(&result.head_data) == head,
             (Err(_), None) => verdict::answer(&validation.verdict) == Answer::No,
             _ => false,
         }
@@ -191,8 +208,4 @@ fn to_text(columns: &[Column]) -> String {
         Answer::Unknown => "A backend could not tell.",
     };
     format!("{table}\n{judgement}\n")
-}
-
-fn bytes(numbers: &[u64]) -> Vec<u8> {
-    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
 }

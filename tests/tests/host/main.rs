@@ -9,7 +9,7 @@ mod preparation;
 mod queueing;
 #[cfg(feature = "wasmtime")]
 mod random;
-#[cfg(feature = "wasmtime")]
+#[cfg(any(feature = "polkavm", feature = "wasmtime"))]
 mod real_pvfs;
 mod retry;
 mod verdicts;

@@ -3,9 +3,10 @@
 use crate::host;
 use parity_scale_codec::Encode;
 use pvf_host_core::{
-    Code, InvalidCandidate, Pvf, ValidationError, ValidationKind, ValidationRequest,
-    backend::ExecuteError,
-    primitives::{Hash, ValidationParams, ValidationResult, hex},
+    Code, InvalidCandidate, Pvf, ValidationError, ValidationHost, ValidationKind,
+    ValidationRequest,
+    backend::{self, ExecuteError},
+    primitives::{ExecutorParam, ExecutorParams, Hash, ValidationParams, ValidationResult, hex},
 };
 use std::{fs, path::PathBuf};
 
@@ -57,6 +58,7 @@ fn is_panic(verdict: &Result<ValidationResult, ValidationError>) -> bool {
     )
 }
 
+#[cfg(feature = "wasmtime")]
 #[tokio::test(flavor = "multi_thread")]
 async fn the_adder_adds() {
     let Some(directory) = fixtures() else { return };
@@ -87,6 +89,7 @@ async fn the_adder_adds() {
     host.shut_down().await;
 }
 
+#[cfg(feature = "wasmtime")]
 #[tokio::test(flavor = "multi_thread")]
 async fn real_runtimes_can_be_prepared_and_refuse_junk() {
     let Some(directory) = fixtures() else { return };
@@ -119,6 +122,23 @@ fn cumulus_params(fixtures: &Fixtures, block: Vec<u8>) -> ValidationParams {
     }
 }
 
+/// The Cumulus parachain's runtime, once for each linked backend and each blob that it takes.
+fn cumulus_pvfs(fixtures: &Fixtures) -> Vec<(String, Pvf)> {
+    let mut pvfs = Vec::new();
+    for backend in backend::linked() {
+        for name in ["para.blob", "para.polkavm.blob", "para-guest-alloc.polkavm.blob"] {
+            let code = Code::new(fixtures.read(&format!("cumulus/{name}")));
+            if (backend.accepts)(code.prefix()) {
+                let chosen = ExecutorParam::Backend(backend.id.clone());
+                let pvf = Pvf::new(code).with_params(ExecutorParams::new(vec![chosen]));
+                pvfs.push((format!("{name} on {}", backend.id), pvf));
+            }
+        }
+    }
+    assert!(!pvfs.is_empty());
+    pvfs
+}
+
 /// What the runtime panicked with.
 fn panic(verdict: Result<ValidationResult, ValidationError>) -> String {
     match verdict {
@@ -134,14 +154,17 @@ async fn blocks_of_a_cumulus_parachain_are_valid_with_the_recorded_results() {
     let Some(directory) = fixtures() else { return };
     let fixtures = Fixtures(directory);
     let host = host().await;
-    let pvf = fixtures.pvf("cumulus/para.blob");
-    for case in ["case-10", "case-200"] {
-        let recorded = fixtures.read(&format!("cumulus/{case}.result"));
-        for extension in ["pov", "pov.zst"] {
-            let block = fixtures.read(&format!("cumulus/{case}.{extension}"));
-            let params = cumulus_params(&fixtures, block);
-            let result = host.validate(request(pvf.clone(), params)).await.verdict.unwrap();
-            assert_eq!(hex::encode(result.encode()), hex::encode(&recorded), "{case}.{extension}");
+    for (name, pvf) in cumulus_pvfs(&fixtures) {
+        for case in ["case-10", "case-200"] {
+            let recorded = fixtures.read(&format!("cumulus/{case}.result"));
+            for extension in ["pov", "pov.zst"] {
+                let block = fixtures.read(&format!("cumulus/{case}.{extension}"));
+                let params = cumulus_params(&fixtures, block);
+                let verdict = host.validate(request(pvf.clone(), params)).await.verdict;
+                let result = verdict.unwrap_or_else(|error| panic!("{name}, {case}: {error}"));
+                let (result, recorded) = (hex::encode(result.encode()), hex::encode(&recorded));
+                assert_eq!(result, recorded, "{name}, {case}.{extension}");
+            }
         }
     }
     host.shut_down().await;
@@ -152,11 +175,17 @@ async fn a_runtimes_own_words_are_the_reason_for_refusing_a_block() {
     let Some(directory) = fixtures() else { return };
     let fixtures = Fixtures(directory);
     let host = host().await;
-    let pvf = fixtures.pvf("cumulus/para.blob");
+    for (_, pvf) in cumulus_pvfs(&fixtures) {
+        check_refusals(&host, &fixtures, pvf).await;
+    }
+    host.shut_down().await;
+}
+
+async fn check_refusals(host: &ValidationHost, fixtures: &Fixtures, pvf: Pvf) {
     let verdict = async |params| host.validate(request(pvf.clone(), params)).await.verdict;
     let good = fixtures.read("cumulus/case-10.pov");
 
-    let bad_signature = cumulus_params(&fixtures, fixtures.read("cumulus/case-10.badsig.pov"));
+    let bad_signature = cumulus_params(fixtures, fixtures.read("cumulus/case-10.badsig.pov"));
     let message = panic(verdict(bad_signature).await);
     assert!(message.contains("Transaction has a bad signature"), "{message}");
 
@@ -165,18 +194,17 @@ async fn a_runtimes_own_words_are_the_reason_for_refusing_a_block() {
         let mut flipped = good.clone();
         let index = flipped.len() - from_the_end;
         flipped[index] ^= 1;
-        panic(verdict(cumulus_params(&fixtures, flipped)).await);
+        panic(verdict(cumulus_params(fixtures, flipped)).await);
     }
 
-    let mut other_root = cumulus_params(&fixtures, good.clone());
+    let mut other_root = cumulus_params(fixtures, good.clone());
     other_root.relay_parent_storage_root.0[0] ^= 1;
     panic(verdict(other_root).await);
 
     // The parent head is 32 bytes of its parent's hash, its number, and the root of its state.
-    let mut other_state = cumulus_params(&fixtures, good);
+    let mut other_state = cumulus_params(fixtures, good);
     let mut head = fixtures.read_hex("cumulus/parent-head.hex");
     head[40] ^= 1;
     other_state.parent_head = head.into();
     panic(verdict(other_state).await);
-    host.shut_down().await;
 }
