@@ -185,7 +185,7 @@ fn import_memory_as_export(module: &mut Module) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pvf_host_core::primitives::{ExecutorParam, compression};
+    use pvf_host_core::primitives::{ExecutorParam, blake2_256, compression};
 
     const DATA_COUNT_SECTION: u8 = 12;
     const CODE_SECTION: u8 = 10;
@@ -239,8 +239,8 @@ mod tests {
         assert!(detour == sections(&direct));
     }
 
-    #[test]
-    fn taking_out_and_putting_back_leaves_all_else_as_it_is() {
+    /// A module with something of everything.
+    fn sample() -> Vec<u8> {
         let code = wat::parse_str(
             r#"(module (import "env" "f" (func $f (param i32))) (memory 1) (table 2 funcref)
                  (global (export "g") (mut i32) (i32.const 5))
@@ -248,7 +248,50 @@ mod tests {
                  (func $b (call $a (i32.load8_u (i32.const 1))) (i32.store8 (i32.const 0) (i32.const 0)))
                  (start $b) (elem (i32.const 0) $a $b) (data (i32.const 0) "data") (data (i32.const 9) "more"))"#,
         );
-        check_detour(&code.unwrap());
+        code.unwrap()
+    }
+
+    #[test]
+    fn taking_out_and_putting_back_leaves_all_else_as_it_is() {
+        check_detour(&sample());
+    }
+
+    #[test]
+    fn what_is_compiled_is_pinned_and_with_metering_is_another_code() {
+        let digest = |params: &[ExecutorParam]| {
+            blake2_256(&rewritten(&sample(), &ExecutorParams::new(params.to_vec()))).to_string()
+        };
+        // As before there was metering.
+        assert_eq!(
+            digest(&[]),
+            "0x044dc41a2a4d8ca4bab1eb8074ec38c99b5e575b53804ee9946a482c0f726ac9"
+        );
+        assert_eq!(
+            digest(&[ExecutorParam::MaxGas(1)]),
+            "0x046ba3042561df7cde0302904c19f5b39a0a762586ed1d8119511fa8c62c2bdf"
+        );
+        assert_eq!(digest(&[ExecutorParam::MaxGas(u64::MAX)]), digest(&[ExecutorParam::MaxGas(1)]));
+    }
+
+    #[test]
+    fn an_artifact_is_the_compiled_code_and_what_form_it_has() {
+        for (params, has_start, last) in [
+            (vec![], false, 0),
+            (vec![], true, 1),
+            (vec![ExecutorParam::MaxGas(1)], false, 2),
+            (vec![ExecutorParam::MaxGas(1)], true, 3),
+        ] {
+            let start = if has_start { "(func $s) (start $s)" } else { "" };
+            let code = wat::parse_str(format!("(module {start} (func (export \"f\")))")).unwrap();
+            let params = ExecutorParams::new(params);
+            let artifact = prepare(&code, &params).unwrap();
+            let engine = engine::engine(&params).unwrap();
+            let mut expected = engine.precompile_module(&rewritten(&code, &params)).unwrap();
+            expected.push(last);
+            assert!(artifact == expected, "{last}");
+        }
+        assert_eq!(Form::of(&[4]), None);
+        assert_eq!(Form::of(&[]), None);
     }
 
     #[test]
