@@ -1,9 +1,10 @@
 //! Metering: code that counts what it does, and stops when its gas is used up.
 //!
 //! The counting is put into the code itself, by the crate `wasm-instrument`: at the beginning of each
-//! run of instructions of which all are executed or none, a function of the module takes the cost of
-//! them all from a global. So a count is a property of the code, and no version of an engine can
-//! change it.
+//! run of instructions of which all are executed or none, the cost of them all is taken from a global.
+//! So a count is a property of the code, and no version of an engine can change it. That crate puts a
+//! call there, to a function that counts; as calls would take as long as all the rest, the counting
+//! takes the place of the call ([`count_in_place`]).
 //!
 //! # What costs what
 //!
@@ -31,7 +32,9 @@ use wasm_instrument::{
     gas_metering::{
         Backend, ConstantCostRules, GasMeter, MemoryGrowCost, Rules, inject, mutable_global,
     },
-    parity_wasm::elements::{ExportEntry, FuncBody, Instruction, Internal, Module, Section},
+    parity_wasm::elements::{
+        BlockType, ExportEntry, FuncBody, Instruction, Internal, Module, Section,
+    },
 };
 use wasmtime::{AsContextMut, Global, Instance, Val};
 
@@ -41,10 +44,6 @@ use crate::bulk;
 const GAS_LEFT: &str = "pvf-host: gas left";
 /// The name of what was the start function.
 pub(crate) const START: &str = "pvf-host: start";
-
-/// What the global holds once something cost more than was left. Never what is left: no limit is as
-/// high.
-const EXHAUSTED: u64 = u64::MAX;
 
 /// What the stack limiter puts before a call and behind it, in instructions.
 const BEFORE_CALL: usize = 10;
@@ -87,7 +86,49 @@ pub(crate) fn meter(mut module: Module, original: &Original) -> Result<Module, S
     if costs.next.get() != costs.of_each.len() {
         return Err("metering: the costs are another code's".into());
     }
-    metered.map_err(|_| "metering: the costs are too high to count".into())
+    let mut module = metered.map_err(|_| "metering: the costs are too high to count")?;
+    count_in_place(&mut module);
+    Ok(module)
+}
+
+/// Puts the counting in the place of each call to the function that counts, which is the last of all
+/// and is taken out. What is left is counted down to below zero, and that is a trap.
+fn count_in_place(module: &mut Module) {
+    let left = (module.globals_space() as u32).saturating_sub(1);
+    let counts = (module.functions_space() as u32).saturating_sub(1);
+    if let Some(functions) = module.function_section_mut() {
+        functions.entries_mut().pop();
+    }
+    let Some(code) = module.code_section_mut() else { return };
+    code.bodies_mut().pop();
+    for body in code.bodies_mut() {
+        let instructions = body.code_mut().elements_mut();
+        let metered = std::mem::take(instructions);
+        let mut rest = metered.as_slice();
+        while let [first, behind @ ..] = rest {
+            rest = behind;
+            match (first, behind) {
+                (Instruction::I64Const(cost), [Instruction::Call(function), behind @ ..])
+                    if *function == counts =>
+                {
+                    rest = behind;
+                    instructions.extend([
+                        Instruction::GetGlobal(left),
+                        Instruction::I64Const(*cost),
+                        Instruction::I64Sub,
+                        Instruction::SetGlobal(left),
+                        Instruction::GetGlobal(left),
+                        Instruction::I64Const(0),
+                        Instruction::I64LtS,
+                        Instruction::If(BlockType::NoResult),
+                        Instruction::Unreachable,
+                        Instruction::End,
+                    ]);
+                }
+                _ => instructions.push(first.clone()),
+            }
+        }
+    }
 }
 
 /// What an instruction of the guest costs, before and behind which are these.
@@ -189,7 +230,7 @@ impl Rules for Costs {
     }
 }
 
-/// The function that counts, which costs nothing by itself.
+/// Counting, which costs nothing by itself.
 struct CountInGlobal;
 
 impl Backend for CountInGlobal {
@@ -225,18 +266,16 @@ impl Gas {
 
     /// Whether something cost more than was left, which ended the call.
     pub(crate) fn is_exhausted(self, store: impl AsContextMut) -> bool {
-        self.left(store) == EXHAUSTED
+        self.left(store).is_none()
     }
 
     /// What was used. All of it, when something cost more than was left.
     pub(crate) fn used(self, store: impl AsContextMut) -> u64 {
-        match self.left(store) {
-            EXHAUSTED => self.limit,
-            left => self.limit.saturating_sub(left),
-        }
+        self.limit.saturating_sub(self.left(store).unwrap_or(0))
     }
 
-    fn left(self, store: impl AsContextMut) -> u64 {
-        self.left.get(store).i64().map_or(EXHAUSTED, i64::cast_unsigned)
+    /// What is left. None, not even 0, once something cost more.
+    fn left(self, store: impl AsContextMut) -> Option<u64> {
+        self.left.get(store).i64().and_then(|left| left.try_into().ok())
     }
 }

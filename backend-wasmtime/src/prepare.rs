@@ -268,7 +268,7 @@ mod tests {
         );
         assert_eq!(
             digest(&[ExecutorParam::MaxGas(1)]),
-            "0x046ba3042561df7cde0302904c19f5b39a0a762586ed1d8119511fa8c62c2bdf"
+            "0x9d65e37ccea6d07fddd3e2a468e7d9dd582f2c1120d7bd8786113e57fe5c03b0"
         );
         assert_eq!(digest(&[ExecutorParam::MaxGas(u64::MAX)]), digest(&[ExecutorParam::MaxGas(1)]));
     }

@@ -22,7 +22,7 @@ pub fn prepare_bytes(data: &[u8]) {
         code
     };
     let stack = if options & 4 != 0 { 1024 } else { 65_536 };
-    prepare(code, &params(bulk_memory, stack));
+    prepare(code, &params(bulk_memory, options & 8 != 0, stack));
 }
 
 /// Prepares a valid module in the language that is accepted. It can be read.
@@ -37,6 +37,7 @@ pub fn prepare_module(data: &[u8]) {
 
 fn module(data: &mut Unstructured<'_>) -> arbitrary::Result<(Module, ExecutorParams)> {
     let bulk_memory = bool::arbitrary(data)?;
+    let metered = bool::arbitrary(data)?;
     let stack = data.int_in_range(0..=131_072)?;
     let config = Config {
         bulk_memory_enabled: bulk_memory,
@@ -71,12 +72,13 @@ fn module(data: &mut Unstructured<'_>) -> arbitrary::Result<(Module, ExecutorPar
         generate_custom_sections: true,
         ..Config::arbitrary(data)?
     };
-    Ok((Module::new(config, data)?, params(bulk_memory, stack)))
+    Ok((Module::new(config, data)?, params(bulk_memory, metered, stack)))
 }
 
-fn params(bulk_memory: bool, stack: u32) -> ExecutorParams {
+fn params(bulk_memory: bool, metered: bool, stack: u32) -> ExecutorParams {
     let mut params = vec![ExecutorParam::StackLogicalMax(stack)];
     params.extend(bulk_memory.then_some(ExecutorParam::WasmExtBulkMemory));
+    params.extend(metered.then_some(ExecutorParam::MaxGas(1000)));
     ExecutorParams::new(params)
 }
 

@@ -171,6 +171,40 @@ async fn blocks_of_a_cumulus_parachain_are_valid_with_the_recorded_results() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn metering_changes_no_verdict_and_counts_what_it_always_counted() {
+    let Some(directory) = fixtures() else { return };
+    let fixtures = Fixtures(directory);
+    let host = host().await;
+    let adder = fixtures.pvf("adder.blob");
+    let good = request(adder.clone(), adder_params(&fixtures, "adder-good.block"));
+    let bad = request(adder, adder_params(&fixtures, "adder-bad.block"));
+    let block = fixtures.read("cumulus/case-10.pov");
+    let cumulus = request(fixtures.pvf("cumulus/para.blob"), cumulus_params(&fixtures, block));
+    for (what, request, gas) in [
+        ("adder, good", good, 56_767),
+        ("adder, bad", bad, 46_129),
+        ("Cumulus", cumulus, 18_439_218),
+    ] {
+        let unmetered = host.validate(request.clone()).await;
+        assert_eq!(unmetered.execute.unwrap().gas_used, None);
+        let limited = async |limit| {
+            let params = ExecutorParams::new(vec![ExecutorParam::MaxGas(limit)]);
+            let pvf = request.pvf.clone().with_params(params);
+            let validation = host.validate(ValidationRequest { pvf, ..request.clone() }).await;
+            (validation.verdict, validation.execute.unwrap().gas_used)
+        };
+        for limit in [u64::MAX, gas] {
+            assert_eq!(limited(limit).await, (unmetered.verdict.clone(), Some(gas)), "{what}");
+        }
+        let out_of_gas = InvalidCandidate::Execution(ExecuteError::OutOfGas);
+        assert_eq!(limited(gas - 1).await, (Err(out_of_gas.into()), Some(gas - 1)), "{what}");
+    }
+    // Each with and without metering.
+    assert_eq!(host.statistics().preparations, 4);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_runtimes_own_words_are_the_reason_for_refusing_a_block() {
     let Some(directory) = fixtures() else { return };
     let fixtures = Fixtures(directory);

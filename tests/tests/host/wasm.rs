@@ -151,6 +151,34 @@ async fn a_guest_gets_as_much_memory_as_its_parameters_say_and_can_use_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_guest_gets_as_much_gas_as_its_parameters_say() {
+    let host = host().await;
+    let pvf = guest_that(
+        "(loop (br_if 0 (i32.lt_u (local.tee 0 (i32.add (local.get 0) (i32.const 1)))
+           (i32.const 10000)))) (unreachable)",
+    );
+    let limited = async |limit| {
+        let params = ExecutorParams::new(vec![ExecutorParam::MaxGas(limit)]);
+        let validation = host.validate(approval(pvf.clone().with_params(params))).await;
+        let Err(ValidationError::Invalid(reason)) = validation.verdict else {
+            panic!("{:?}", validation.verdict)
+        };
+        (reason.kind(), validation.execute.unwrap().gas_used.unwrap())
+    };
+    let (kind, used) = limited(i64::MAX as u64).await;
+    assert_eq!(kind, "trap");
+    assert_eq!(limited(used).await, ("trap", used));
+    for less in [used - 1, 5, 1, 0] {
+        assert_eq!(limited(less).await, ("out_of_gas", less));
+    }
+    assert_eq!(host.statistics().preparations, 1);
+    let validation = host.validate(approval(pvf.clone())).await;
+    assert_eq!(validation.execute.unwrap().gas_used, None);
+    assert_eq!(host.statistics().preparations, 2);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_program_is_never_prepared() {
     let host = host().await;
     let junk = Pvf::new(Code::new(*b"\0asm\x01\0\0\0junk"));
