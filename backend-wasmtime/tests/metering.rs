@@ -7,7 +7,7 @@ use common::{
 };
 use pvf_backend_wasmtime::Wasmtime;
 use pvf_host_core::{
-    backend::{Execute, ExecuteError},
+    backend::{BackendPrepareError, Execute, ExecuteError},
     primitives::{ExecutorParam, ExecutorParams},
 };
 
@@ -498,4 +498,18 @@ fn a_start_function_of_another_type_is_refused_as_without_metering() {
             |params: &[ExecutorParam]| prepare(&code, &common::params(params)).unwrap_err();
         assert_eq!(refused(&[ExecutorParam::MaxGas(1)]), refused(&[]));
     }
+}
+
+#[test]
+fn what_metering_makes_too_large_for_the_engine_is_refused_when_prepared() {
+    let code = |branches: usize| {
+        let body = "(br_if 0 (i32.const 0))".repeat(branches);
+        guest(&format!("(block {body}) (i64.const 0)"))
+    };
+    let metered = params([ExecutorParam::MaxGas(ENOUGH)]);
+    assert!(prepare(&code(1000), &metered).is_ok());
+    let large = code(400_000);
+    let refused = prepare(&large, &metered).unwrap_err();
+    assert!(matches!(refused, BackendPrepareError::Compilation(_)), "{refused}");
+    assert!(refused.to_string().contains("size"), "{refused}");
 }
