@@ -13,12 +13,14 @@
 //! * A [`TestHost`] is a host in such a directory. When it is shut down, and that happens at the
 //!   latest when it is dropped, it checks that nothing of it is left: no process, no temporary file,
 //!   no lock.
+//! * [`guests`] are programs that were built for every engine, with candidates whose verdict is known.
 //! * [`request`] makes candidates, [`eventually`] waits for what is bound to happen.
 //!
 //! No test waits for time to pass in the hope of something. What has to be slow is stopped with a
 //! signal, what has to happen first is waited for.
 
 mod fixture;
+pub mod guests;
 pub mod host_calls;
 pub mod manners;
 pub mod processes;

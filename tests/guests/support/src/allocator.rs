@@ -13,8 +13,9 @@ crate::import! {
 // SAFETY: the host gives what nobody else has, aligned to eight, or ends the call.
 unsafe impl GlobalAlloc for Host {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let Ok(size) = u32::try_from(layout.size()) else { return core::ptr::null_mut() };
         // SAFETY: it may be called with any size.
-        unsafe { ext_allocator_malloc_version_1(layout.size() as u32) as usize as *mut u8 }
+        unsafe { ext_allocator_malloc_version_1(size) as usize as *mut u8 }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, _: Layout) {
