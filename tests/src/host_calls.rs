@@ -1,9 +1,10 @@
 //! Calls of host functions from inside a guest, as text.
 //!
-//! The guest `host-calls` makes the calls that its block tells it to make, and gives their results as
-//! the new head. A [`Case`] is such a block and what has to come of it; `vectors/host-calls.txt` has
-//! them all, and says how they are written.
+//! The guest [`HOST_CALLS`](crate::guests::HOST_CALLS) makes the calls that its block tells it to make,
+//! and gives their results as the new head. A [`Case`] is such a block and what has to come of it;
+//! `vectors/host-calls.txt` has them all, and says how they are written.
 
+use crate::guests::Blob;
 use parity_scale_codec::{Compact, Decode, Encode};
 use pvf_host_core::{
     backend::ExecuteError,
@@ -13,9 +14,6 @@ use pvf_host_core::{
 #[path = "../guests/host-calls/src/functions.rs"]
 #[macro_use]
 mod functions;
-
-/// The guest.
-pub const GUEST: &[u8] = include_bytes!("../guests/blobs/host-calls.wasm");
 
 const CASES: &str = include_str!("../vectors/host-calls.txt");
 
@@ -110,6 +108,8 @@ pub struct Case {
     pub outcome: Outcome,
     /// Whether the functions of RFC-163 are enabled.
     pub elliptic_curves: bool,
+    /// The machine that it is about, `wasm` or `polkavm`, if it is about where one has memory.
+    pub only: Option<String>,
 }
 
 impl Case {
@@ -149,6 +149,7 @@ impl Case {
             "traps" => case.outcome = Outcome::Trap(rest.to_owned()),
             "panics" => case.outcome = Outcome::Panic(rest.to_owned()),
             "ecc-rfc163" => case.elliptic_curves = true,
+            "only" => case.only = Some(rest.to_owned()),
             "reference" => {}
             _ => return None,
         }
@@ -163,7 +164,13 @@ impl Case {
             logs: Vec::new(),
             outcome: Outcome::Valid,
             elliptic_curves: false,
+            only: None,
         }
+    }
+
+    /// Whether it is about the machine that a blob was built for, too.
+    pub fn is_for(&self, blob: &Blob) -> bool {
+        self.only.as_ref().is_none_or(|machine| blob.name.ends_with(machine))
     }
 
     /// The executor parameters.

@@ -1,17 +1,18 @@
 //! Every host function, called from inside a guest.
 
-#![cfg(feature = "wasmtime")]
+#![cfg(any(feature = "polkavm", feature = "wasmtime"))]
 
 use parity_scale_codec::{DecodeAll, Encode};
 use pvf_host_core::{
     Code, InvalidCandidate, Pvf, ValidationError,
-    backend::{Artifact, CodePrefix, ExecuteError, GuestLog, LogLevel, select},
-    primitives::{ExecutorParams, ValidationResult},
+    backend::{Artifact, BackendDescriptor, GuestLog, LogLevel},
+    primitives::{ExecutorParam, ExecutorParams, ValidationResult},
 };
 use pvf_host_functions::{Availability, HOST_FUNCTIONS, ValueType};
 use pvf_tests::{
     TestHost,
-    host_calls::{Argument, Case, FUNCTIONS, GUEST, Outcome},
+    guests::{Blob, HOST_CALLS},
+    host_calls::{Argument, Case, FUNCTIONS, Outcome},
     programs,
     request::{self, approval_of},
 };
@@ -23,14 +24,25 @@ const STACK: usize = 258 << 20;
 /// A place where no guest here has memory.
 const NOWHERE: u32 = u32::MAX - 0xff;
 
-/// What comes of a case, or of a variant of one, in a host and its workers.
-async fn validated(host: &TestHost, case: &Case) -> Result<Vec<u8>, ExecuteError> {
-    let pvf = Pvf::new(Code::new(GUEST)).with_params(case.executor_params());
-    match host.validate(approval_of(pvf, case.block())).await.verdict {
-        Ok(result) => Ok(result.head_data.0),
-        Err(ValidationError::Invalid(InvalidCandidate::Execution(error))) => Err(error),
-        Err(error) => panic!("{}: {error:?}", case.name),
+/// What is wrong with what comes of a case, or of a variant of one, in a host and its workers, with
+/// every backend.
+async fn failures(host: &TestHost, case: &Case) -> Vec<String> {
+    let mut failures = Vec::new();
+    let runs = HOST_CALLS.runs();
+    assert!(!runs.is_empty(), "a backend is linked");
+    for (backend, blob) in runs.into_iter().filter(|(_, blob)| case.is_for(blob)) {
+        let mut params: Vec<_> = case.executor_params().iter().cloned().collect();
+        params.push(ExecutorParam::Backend(backend.id.clone()));
+        let pvf = Pvf::new(Code::new(blob.code)).with_params(ExecutorParams::new(params));
+        let outcome = match host.validate(approval_of(pvf, case.block())).await.verdict {
+            Ok(result) => Ok(result.head_data.0),
+            Err(ValidationError::Invalid(InvalidCandidate::Execution(error))) => Err(error),
+            Err(error) => panic!("{} on {}: {error:?}", case.name, backend.id),
+        };
+        let failure = case.check(outcome.as_deref()).err();
+        failures.extend(failure.map(|failure| format!("{}: {failure}", backend.id)));
     }
+    failures
 }
 
 fn assert_none(failures: &[String]) {
@@ -40,19 +52,18 @@ fn assert_none(failures: &[String]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_guests_get_from_host_functions_is_what_was_recorded() {
     let host = TestHost::new(programs!(), |_| {}).await;
-    let mut failures = Vec::new();
+    let mut all = Vec::new();
     for case in Case::all() {
-        let outcome = validated(&host, &case).await;
-        failures.extend(case.check(outcome.as_deref()).err());
+        all.extend(failures(&host, &case).await);
     }
     host.shut_down().await;
-    assert_none(&failures);
+    assert_none(&all);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pointer_into_the_void_traps_whichever_it_is() {
     let host = TestHost::new(programs!(), |_| {}).await;
-    let mut failures = Vec::new();
+    let mut all = Vec::new();
     for name in FUNCTIONS.iter().map(|function| function.name) {
         // The last call of the first case in which it returns.
         let returns = |case: &Case| {
@@ -64,24 +75,28 @@ async fn a_pointer_into_the_void_traps_whichever_it_is() {
             if !matches!(argument, Argument::Bytes(_) | Argument::InOut(_)) {
                 continue;
             }
-            let mut nowhere = vec![u64::from(NOWHERE)];
-            if call.function.arguments[place] == "u64" {
-                // Even if there is nothing.
-                nowhere.push(u64::from(NOWHERE) | 1 << 32);
-                nowhere.push(1 | u64::from(u32::MAX) << 32);
-            }
-            for pointer in nowhere {
+            let nowhere = if call.function.arguments[place] == "u64" {
+                vec![
+                    // PolkaVM's guests have pointers to nothing where they have no memory.
+                    (u64::from(NOWHERE), Some("wasm".to_owned())),
+                    (u64::from(NOWHERE) | 1 << 32, None),
+                    (1 | u64::from(u32::MAX) << 32, None),
+                ]
+            } else {
+                vec![(u64::from(NOWHERE), None)]
+            };
+            for (pointer, only) in nowhere {
                 let mut case = case.clone();
+                case.only = only;
                 case.name = format!("{name}, argument {place} at {pointer:#x}");
                 case.calls.last_mut().unwrap().arguments[place] = Argument::Number(pointer);
                 case.outcome = Outcome::Trap("memory access out of bounds".to_owned());
-                let outcome = validated(&host, &case).await;
-                failures.extend(case.check(outcome.as_deref()).err());
+                all.extend(failures(&host, &case).await);
             }
         }
     }
     host.shut_down().await;
-    assert_none(&failures);
+    assert_none(&all);
 }
 
 /// Keeps what is logged.
@@ -96,13 +111,18 @@ impl GuestLog for Lines {
 }
 
 /// Runs cases that have the same parameters, in this process.
-fn run(cases: &[Case], params: &ExecutorParams) -> Vec<String> {
-    let backend = select(None, &CodePrefix::of(GUEST), None).unwrap();
-    let artifact = backend.prepare.prepare(GUEST, params).unwrap();
+fn run(
+    backend: &BackendDescriptor,
+    blob: &Blob,
+    cases: &[Case],
+    params: &ExecutorParams,
+) -> Vec<String> {
+    let artifact = backend.prepare.prepare(blob.code, params).unwrap();
     let artifact = Artifact::from_bytes(&artifact).unwrap();
     let mut loaded = backend.execute.load(&artifact, params).unwrap();
     let mut failures = Vec::new();
-    for case in cases.iter().filter(|case| case.executor_params() == *params) {
+    let cases = cases.iter().filter(|case| case.executor_params() == *params && case.is_for(blob));
+    for case in cases {
         let lines = Lines::default();
         let input = request::params(case.block()).encode();
         let output = loaded.call("validate_block", &input, Box::new(lines.clone()));
@@ -122,12 +142,15 @@ fn an_instance_after_the_other_gets_and_logs_the_same() {
     let cases = Case::all();
     let mut params: Vec<_> = cases.iter().map(Case::executor_params).collect();
     params.dedup();
-    for params in &params[..2] {
-        let failures = std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().stack_size(STACK);
-            thread.spawn_scoped(scope, || run(&cases, params)).unwrap().join().unwrap()
-        });
-        assert_none(&failures);
+    for (backend, blob) in HOST_CALLS.runs() {
+        for params in &params[..2] {
+            let failures = std::thread::scope(|scope| {
+                let thread = std::thread::Builder::new().stack_size(STACK);
+                let run = || run(backend, blob, &cases, params);
+                thread.spawn_scoped(scope, run).unwrap().join().unwrap()
+            });
+            assert_none(&failures);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ mod candidates;
 use parity_scale_codec::Encode;
 use pvf_host_core::{
     Code, InvalidCandidate, Pvf, ValidationError, ValidationKind, ValidationRequest,
-    backend::{BackendDescriptor, BackendId, CodePrefix, ExecuteError},
+    backend::{BackendDescriptor, BackendId, CodePrefix, ExecuteError, linked},
     primitives::{ExecutorParam, ExecutorParams, PvfExecKind, ValidationParams, ValidationResult},
 };
 use std::{fmt, time::Duration};
@@ -31,13 +31,6 @@ impl fmt::Debug for Blob {
     }
 }
 
-impl Blob {
-    /// Whether it is in the format of a backend.
-    pub fn is_for(&self, backend: &BackendDescriptor) -> bool {
-        (backend.accepts)(&CodePrefix::of(self.code))
-    }
-}
-
 /// A program, built for every engine.
 #[derive(Debug)]
 pub struct Guest {
@@ -46,6 +39,18 @@ pub struct Guest {
     /// What was built from it: for WebAssembly, for PolkaVM, and for one more of PolkaVM's instruction
     /// sets each.
     pub blobs: &'static [Blob],
+}
+
+impl Guest {
+    /// Each linked backend, with each blob that it takes.
+    pub fn runs(&self) -> Vec<(&'static BackendDescriptor, &'static Blob)> {
+        let mut runs = Vec::new();
+        for backend in linked() {
+            let taken = |blob: &&Blob| (backend.accepts)(&CodePrefix::of(blob.code));
+            runs.extend(self.blobs.iter().filter(taken).map(|blob| (backend, blob)));
+        }
+        runs
+    }
 }
 
 macro_rules! guests {
