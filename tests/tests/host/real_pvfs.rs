@@ -8,6 +8,8 @@ use pvf_host_core::{
     backend::{self, ExecuteError},
     primitives::{ExecutorParam, ExecutorParams, Hash, ValidationParams, ValidationResult, hex},
 };
+#[cfg(feature = "wasmtime")]
+use pvf_tests::guests::{ADDER, Candidate, Outcome};
 use std::{fs, path::PathBuf};
 
 /// The directory with the real PVFs. Without one, the test that asks has nothing to do.
@@ -87,6 +89,28 @@ async fn the_adder_adds() {
     assert!(validation.prepare.as_ref().unwrap().cached);
     assert_eq!(validation.verdict, Ok(expected));
     host.shut_down().await;
+}
+
+/// Our guest of the same name is the same state machine, which shows on every backend that its own
+/// candidates are right.
+#[cfg(feature = "wasmtime")]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_adder_agrees_with_every_candidate_of_ours() {
+    let Some(directory) = fixtures() else { return };
+    let pvf = Fixtures(directory).pvf("adder.blob");
+    let host = host().await;
+    let candidates = Candidate::all().into_iter().filter(|it| it.guest.name == ADDER.name);
+    let mut validity = Vec::new();
+    for candidate in candidates {
+        let verdict = host.validate(request(pvf.clone(), candidate.params)).await.verdict;
+        match candidate.expected {
+            Outcome::Valid(result) => assert_eq!(verdict, Ok(result), "{}", candidate.name),
+            _ => assert!(is_panic(&verdict), "{}: {verdict:?}", candidate.name),
+        }
+        validity.push(verdict.is_ok());
+    }
+    host.shut_down().await;
+    assert!(validity.contains(&true) && validity.contains(&false));
 }
 
 #[cfg(feature = "wasmtime")]
