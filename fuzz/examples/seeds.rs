@@ -219,7 +219,7 @@ fn worker_messages() {
     let checksum = key.checksum(b"payload");
     let load = LoadRequest { backend: WASMTIME, params: some_params(), key, checksum };
     message(4, "load-request", load.encode());
-    message(5, "loaded", LoadResponse::Ready.encode());
+    message(5, "loaded", LoadResponse::Ready { load: Duration::from_millis(1) }.encode());
     message(6, "execute", ExecuteMessage::Execute(request.clone()).encode());
     message(7, "execute-request", request.encode());
     message(8, "result", response(JobOutcome::Result(vec![1, 2, 3])).encode());

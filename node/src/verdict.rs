@@ -72,6 +72,7 @@ struct PrepareJson {
 struct ExecuteJson {
     wall_ms: f64,
     cpu_ms: f64,
+    load_ms: Option<f64>,
     peak_rss_bytes: u64,
     /// Null when gas was not metered.
     gas_used: Option<u64>,
@@ -213,6 +214,7 @@ impl From<&ExecuteReport> for ExecuteJson {
         Self {
             wall_ms: millis(report.wall),
             cpu_ms: millis(report.cpu),
+            load_ms: report.load.map(millis),
             peak_rss_bytes: report.peak_memory,
             gas_used: report.gas_used,
         }
@@ -363,6 +365,7 @@ mod tests {
                 cpu: Duration::from_micros(700),
                 peak_memory: 2 << 20,
                 gas_used: Some(u64::MAX),
+                load: Some(Duration::from_micros(300)),
                 hot: false,
             }),
         }
@@ -411,6 +414,7 @@ mod tests {
             "execute": {
                 "wall_ms": 1.5,
                 "cpu_ms": 0.7,
+                "load_ms": 0.3,
                 "peak_rss_bytes": 2 << 20,
                 "gas_used": u64::MAX,
             },

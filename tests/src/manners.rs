@@ -99,11 +99,11 @@ pub fn run_if_rude() {
     } else {
         host.hear();
         if let Manners::ForgeResult | Manners::Chatter = manners {
-            host.say(&LoadResponse::Ready, &[]);
+            host.say(&LoadResponse::Ready { load: Duration::ZERO }, &[]);
             host.hear();
             host.answer_execute(manners);
         } else {
-            host.answer(manners, &LoadResponse::Ready, &[]);
+            host.answer(manners, &LoadResponse::Ready { load: Duration::ZERO }, &[]);
         }
     }
     // Until the host has had enough.

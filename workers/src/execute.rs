@@ -34,6 +34,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
     thread,
+    time::Instant,
 };
 
 /// The guest's entry point, as Polkadot defines it.
@@ -48,12 +49,15 @@ pub(crate) fn serve(mut host: Channel) -> Result<(), HostGone> {
     let Ok([artifact, input]) = <[OwnedFd; 2]>::try_from(descriptors) else {
         return Err(HostGone::Broken("a request to load without its files".into()));
     };
-    on_guest_stack(&request.params.clone(), move || match load(&request, artifact, input) {
-        Ok((artifact, input)) => {
-            host.send(&LoadResponse::Ready, &[])?;
-            Worker { host, artifact, input }.serve()
+    on_guest_stack(&request.params.clone(), move || {
+        let start = Instant::now();
+        match load(&request, artifact, input) {
+            Ok((artifact, input)) => {
+                host.send(&LoadResponse::Ready { load: start.elapsed() }, &[])?;
+                Worker { host, artifact, input }.serve()
+            }
+            Err(response) => host.send(&response, &[]),
         }
-        Err(response) => host.send(&response, &[]),
     })
     .unwrap_or_else(|error| Err(HostGone::Broken(format!("can't start a thread: {error}"))))
 }

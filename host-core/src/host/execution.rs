@@ -56,15 +56,13 @@ impl Execution {
     /// Runs the candidate, in `hot` if there is one, else in a new worker.
     pub(crate) async fn run(mut self, hot: Option<ExecuteWorker>) -> Executed {
         let start = Instant::now();
-        let was_hot = hot.is_some();
-        let mut worker = match hot {
-            Some(worker) => worker,
+        let (mut worker, mut load) = match hot {
+            Some(worker) => (worker, None),
             None => match self.start_worker().await {
-                Ok(worker) => worker,
+                Ok((worker, load)) => (worker, Some(load)),
                 Err(error) => return Executed::without_job(error),
             },
         };
-        let mut hot = was_hot;
         let response = loop {
             let job = match self.write_input(&mut worker) {
                 Ok(job) => job,
@@ -83,11 +81,10 @@ impl Execution {
                 Ok(response) => break response,
                 // A worker may die while it has nothing to do. That says nothing about the
                 // candidate, which has not run.
-                Err(RunError::NotStarted) if hot => {
+                Err(RunError::NotStarted) if load.is_none() => {
                     tracing::warn!(worker_pid = worker.pid(), "idle execute worker had died");
-                    hot = false;
-                    worker = match self.start_worker().await {
-                        Ok(worker) => worker,
+                    (worker, load) = match self.start_worker().await {
+                        Ok((worker, load)) => (worker, Some(load)),
                         Err(error) => return Executed::without_job(error),
                     };
                 }
@@ -108,7 +105,8 @@ impl Execution {
             cpu: response.usage.cpu,
             peak_memory: response.usage.peak_memory,
             gas_used: response.gas_used,
-            hot,
+            load,
+            hot: load.is_none(),
         };
         let verdict = judge(response.outcome);
         // After what nobody can explain, nothing of the process is trusted any more.
@@ -122,7 +120,7 @@ impl Execution {
         Executed { verdict, report: Some(report), worker: (!is_suspect).then_some(worker) }
     }
 
-    async fn start_worker(&self) -> Result<ExecuteWorker, ValidationError> {
+    async fn start_worker(&self) -> Result<(ExecuteWorker, Duration), ValidationError> {
         let (store, id) = (self.store.clone(), self.artifact.clone());
         let read = tokio::task::spawn_blocking(move || store.read(&id));
         let stored = match read.await.unwrap_or_else(|panic| Err(ReadError::Io(panic.into()))) {

@@ -63,14 +63,14 @@ pub(crate) enum RunError {
 }
 
 impl ExecuteWorker {
-    /// Starts a worker and has it load an artifact.
+    /// Starts a worker and has it load an artifact. Says how long the loading took.
     pub(crate) async fn start(
         spawner: &SpawnerHandle,
         backend: &BackendId,
         params: &ExecutorParams,
         stored: &StoredArtifact,
         limit: Duration,
-    ) -> Result<Self, LoadError> {
+    ) -> Result<(Self, Duration), LoadError> {
         let (mut process, _) = spawner.spawn(WorkerKind::Execute, false).await?;
         let io = |error: io::Error| LoadError::Io(error.to_string());
         let (input_file, input) = input_file().map_err(io)?;
@@ -86,9 +86,9 @@ impl ExecuteWorker {
             process.connection.receive::<LoadResponse>().await
         };
         match tokio::time::timeout(limit, exchange).await {
-            Ok(Ok((LoadResponse::Ready, _))) => {
+            Ok(Ok((LoadResponse::Ready { load }, _))) => {
                 process.connection.set_limit(MAX_RESULT + MAX_FRAME + MAX_LOG as u64);
-                Ok(Self { process, input })
+                Ok((Self { process, input }, load))
             }
             Ok(Ok((LoadResponse::Corrupted, _))) => Err(LoadError::Corrupted),
             Ok(Ok((LoadResponse::RuntimeConstruction(error), _))) => Err(error.into()),

@@ -174,7 +174,10 @@ pub struct LoadRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum LoadResponse {
     /// The worker is ready.
-    Ready,
+    Ready {
+        /// The time that checking and loading the artifact took.
+        load: Duration,
+    },
     /// The artifact's bytes are not what was stored.
     Corrupted,
     /// The backend could not load the artifact.

@@ -157,7 +157,9 @@ async fn the_second_candidate_of_some_code_finds_a_worker_that_has_it_loaded() {
     let request = approval(Script::default().pvf());
     for hot in [false, true, true] {
         let validation = host.validate(request.clone()).await;
-        assert_eq!(validation.execute.unwrap().hot, hot);
+        let report = validation.execute.unwrap();
+        assert_eq!(report.hot, hot);
+        assert_eq!(report.load.is_some_and(|load| load <= report.wall), !hot);
         assert_eq!(valid_head(validation), hash_head(&request));
     }
     let statistics = host.statistics();
@@ -256,7 +258,9 @@ async fn the_death_of_a_job_that_waits_for_its_candidate_is_nobodys_business() {
     let request = approval(Script::default().pvf());
     for hot in [false, true, true] {
         let validation = host.validate(request.clone()).await;
-        assert_eq!(validation.execute.unwrap().hot, hot);
+        let report = validation.execute.unwrap();
+        assert_eq!(report.hot, hot);
+        assert_eq!(report.load.is_some_and(|load| load <= report.wall), !hot);
         assert_eq!(valid_head(validation), hash_head(&request));
         host.rest().await;
         processes::kill(host.jobs()[0].pid).await;
