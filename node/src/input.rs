@@ -120,32 +120,30 @@ fn parent_head(argument: &str) -> Result<Vec<u8>, Failure> {
 
 /// The bytes that a file's hexadecimal text stands for if it is nothing but such text, else the
 /// file's own.
-fn hex_or_bytes(content: Vec<u8>) -> Vec<u8> {
+pub(crate) fn hex_or_bytes(content: Vec<u8>) -> Vec<u8> {
     let decoded = str::from_utf8(&content).ok().and_then(|text| hex::decode(text.trim()).ok());
     decoded.filter(|bytes| !bytes.is_empty()).unwrap_or(content)
 }
 
 /// Reads all of a file, or of standard input if it is named `-`.
 fn read_file(path: &Path, what: &str) -> Result<Vec<u8>, Failure> {
-    let read = || -> io::Result<Vec<u8>> {
-        let mut content = Vec::new();
-        let mut source: Box<dyn Read> = if path == Path::new("-") {
-            Box::new(io::stdin().lock())
-        } else {
-            Box::new(File::open(path)?)
-        };
-        source.by_ref().take(MAX_FILE + 1).read_to_end(&mut content)?;
-        Ok(content)
+    let content = if path == Path::new("-") {
+        read_to_limit(io::stdin().lock())
+    } else {
+        File::open(path).and_then(read_to_limit)
     };
-    let content = read().map_err(|error| {
+    content.map_err(|error| {
         Failure::usage(format!("can't read the {what} from {}: {error}", path.display()))
-    })?;
+    })
+}
+
+/// Reads all that there is, if that is not more than anything can be that this program needs.
+pub(crate) fn read_to_limit(source: impl Read) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    source.take(MAX_FILE + 1).read_to_end(&mut content)?;
     if content.len() as u64 > MAX_FILE {
-        return Err(Failure::usage(format!(
-            "{} is longer than {} MiB, no {what} can be",
-            path.display(),
-            MAX_FILE >> 20
-        )));
+        let message = format!("it is longer than {} MiB", MAX_FILE >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(content)
 }

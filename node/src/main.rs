@@ -4,6 +4,7 @@
 //! Results go to standard output, whole and at the end; everything else goes to standard error. The
 //! same program is also the worker that the host starts.
 
+mod case;
 mod cli;
 mod commands {
     //! What each command does.
@@ -22,6 +23,7 @@ mod input;
 mod logging;
 mod output;
 mod progress;
+mod samples;
 mod session;
 mod units;
 mod verdict;

@@ -1,9 +1,9 @@
 //! What moves on a terminal while something takes its time.
 //!
-//! Standard error is shared by log lines and a spinner. Both go through here, so that a line never
-//! lands in the middle of the spinner. Without a terminal there is no spinner.
+//! Standard error is shared by log lines and a spinner or bar. All go through here, so that a line
+//! never lands in the middle of the others. Without a terminal there is neither.
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressStyle};
 use std::{
     io::{self, Write},
     sync::LazyLock,
@@ -42,7 +42,47 @@ impl Drop for Spinner {
     }
 }
 
-/// Standard error, above the spinner if there is one.
+/// A bar that fills while some number of steps is done, until dropped.
+#[derive(Debug)]
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    message: String,
+}
+
+impl Bar {
+    pub(crate) fn start(steps: u64) -> Self {
+        let bar = BARS.add(ProgressBar::new(steps));
+        let template = "{bar:30} {pos}/{len} {wide_msg}";
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        Self { bar, message: String::new() }
+    }
+
+    /// Says what is going on now.
+    pub(crate) fn say(&mut self, message: impl Into<String>) {
+        self.message = message.into();
+        self.bar.set_message(self.message.clone());
+    }
+
+    /// Says how many steps are done, and how much time the others will take if that is known.
+    pub(crate) fn advance(&self, done: u64, left: Option<Duration>) {
+        self.bar.set_position(done);
+        self.bar.set_message(match left {
+            Some(left) => format!("{}, {} left", self.message, HumanDuration(left)),
+            None => self.message.clone(),
+        });
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+        BARS.remove(&self.bar);
+    }
+}
+
+/// Standard error, above the spinner or bar if there is one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StandardError;
 

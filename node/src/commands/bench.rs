@@ -11,6 +11,7 @@ use crate::{
     input::{self, Program},
     output::{self, Facts},
     progress::Spinner,
+    samples::Samples,
     session::with_host,
     units::{millis, time},
     verdict,
@@ -69,10 +70,10 @@ struct Measured {
     precheck: Duration,
     first: Duration,
     gas_used: Option<u64>,
-    warm: Samples,
+    warm: Samples<Duration>,
     throughput: f64,
-    in_process: Samples,
-    forked: Samples,
+    in_process: Samples<Duration>,
+    forked: Samples<Duration>,
 }
 
 /// What to measure.
@@ -244,13 +245,15 @@ impl Plan {
     }
 
     fn to_json(&self, measured: &Measured) -> BenchJson {
-        let percentile = |samples: &Samples, percent| millis(samples.percentile(percent));
+        let percentile = |samples: &Samples<Duration>, percent| {
+            millis(samples.percentile(percent).unwrap_or_default())
+        };
         BenchJson {
             precheck_ms: millis(measured.precheck),
             first_ms: millis(measured.first),
             gas_used: measured.gas_used,
             warm: WarmJson {
-                n: measured.warm.0.len(),
+                n: measured.warm.len(),
                 p50_ms: percentile(&measured.warm, 50),
                 p95_ms: percentile(&measured.warm, 95),
                 p99_ms: percentile(&measured.warm, 99),
@@ -266,7 +269,9 @@ impl Plan {
     }
 
     fn describe(&self, measured: &Measured) -> Facts {
-        let percentile = |samples: &Samples, percent| time(samples.percentile(percent));
+        let percentile = |samples: &Samples<Duration>, percent| {
+            time(samples.percentile(percent).unwrap_or_default())
+        };
         let mut facts = Facts::default();
         facts.add("precheck", time(measured.precheck));
         facts.add("first", time(measured.first));
@@ -280,7 +285,7 @@ impl Plan {
                 percentile(&measured.warm, 50),
                 percentile(&measured.warm, 95),
                 percentile(&measured.warm, 99),
-                measured.warm.0.len()
+                measured.warm.len()
             ),
         );
         facts.add(
@@ -326,24 +331,6 @@ fn check_usable(validation: &Validation) -> Result<(), Failure> {
     }
 }
 
-/// Durations, in ascending order.
-#[derive(Debug)]
-struct Samples(Vec<Duration>);
-
-impl Samples {
-    fn new(durations: impl IntoIterator<Item = Duration>) -> Self {
-        let mut durations: Vec<_> = durations.into_iter().collect();
-        durations.sort();
-        Self(durations)
-    }
-
-    /// The least of the durations that at least `percent` of all do not exceed. Zero of none.
-    fn percentile(&self, percent: usize) -> Duration {
-        let rank = (self.0.len() * percent).div_ceil(100).max(1);
-        self.0.get(rank - 1).copied().unwrap_or_default()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,21 +341,8 @@ mod tests {
     };
     use serde_json::{json, to_value};
 
-    fn samples(millis: impl IntoIterator<Item = u64>) -> Samples {
+    fn samples(millis: impl IntoIterator<Item = u64>) -> Samples<Duration> {
         Samples::new(millis.into_iter().map(Duration::from_millis))
-    }
-
-    #[test]
-    fn a_percentile_is_one_of_the_samples() {
-        let hundred = samples((1..=100).rev());
-        for percent in [1, 50, 95, 99, 100] {
-            let expected = Duration::from_millis(percent as u64);
-            assert_eq!(hundred.percentile(percent), expected);
-        }
-        assert_eq!(samples([7]).percentile(50), Duration::from_millis(7));
-        assert_eq!(samples([7, 9]).percentile(50), Duration::from_millis(7));
-        assert_eq!(samples([7, 9]).percentile(95), Duration::from_millis(9));
-        assert_eq!(samples([]).percentile(99), Duration::ZERO);
     }
 
     fn validation(verdict: Result<ValidationResult, ValidationError>) -> Validation {
