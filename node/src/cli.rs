@@ -64,6 +64,8 @@ pub(crate) enum Command {
     Precheck(Precheck),
     /// Measure how fast a candidate is validated, and how fast it could be
     Bench(Bench),
+    /// Run the same candidates on several backends, and show how they differ
+    Compare(Compare),
     /// List the execution backends in this program
     Backends,
     /// Look at the cache of prepared artifacts, and make room in it
@@ -148,6 +150,62 @@ pub(crate) struct Bench {
     /// How many candidates may be executed at once [default: the number of processors]
     #[arg(long, value_name = "W", help_heading = HOST)]
     pub(crate) workers: Option<NonZeroUsize>,
+}
+
+const COMPARE_HELP: &str = "\
+Examples:
+  pvf compare cases/ --report report.html
+  pvf compare transfer.toml --backends wasmtime,polkavm --runs 100 --json
+  pvf compare cases/ --log cases.log              # broken off, and then:
+  pvf compare cases/ --log cases.log --resume
+
+A case is a TOML file; all but the code, parent_head and block may be left out:
+  name = \"transfer\"
+  wasm = \"runtime.wasm\"                  # code, with paths from the case's own folder
+  polkavm = \"runtime.polkavm\"
+  parent_head = \"0x0700…\"                # hexadecimal behind 0x, or a file
+  block = \"transfer.block\"               # the same
+  relay_parent_number = 100
+  relay_parent_storage_root = \"0x062f84…\"
+  executor_params = [\"MaxMemoryPages=4096\"]
+  kind = \"backing\"                       # or approval, dispute
+  timeout_ms = 2000
+  [expect]
+  verdict = \"valid\"                      # or invalid; rejected, if the code is refused
+  head = \"0x0800…\"
+  result = \"transfer.result\"             # the SCALE-encoded ValidationResult
+
+Exit codes: 0 when all backends agree, and with what is expected; 1 when something diverges; 3 when a
+backend could not tell.";
+
+#[derive(Debug, Args)]
+#[command(after_help = COMPARE_HELP)]
+pub(crate) struct Compare {
+    /// Case files, and folders of them
+    #[arg(required = true, value_name = "CASE")]
+    pub(crate) cases: Vec<PathBuf>,
+    /// The backends, the first of them being what the others are compared with [default: all that
+    /// are chosen for some format]
+    #[arg(long, value_name = "ID,…", value_delimiter = ',')]
+    pub(crate) backends: Vec<BackendId>,
+    /// How many warm executions of each case count
+    #[arg(long, value_name = "N", default_value = "30")]
+    pub(crate) runs: NonZeroUsize,
+    /// How many first executions of each case there are, each in a new worker
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub(crate) first_runs: NonZeroUsize,
+    /// How many times each code is prepared, each time with an empty cache
+    #[arg(long, value_name = "N", default_value = "3")]
+    pub(crate) prepare_runs: NonZeroUsize,
+    /// Write a report as an HTML page
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Note every round here as soon as it is done
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
+    /// Go on with the run that --log has notes of
+    #[arg(long, requires = "log")]
+    pub(crate) resume: bool,
 }
 
 const CODE: &str = "Code";

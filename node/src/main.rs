@@ -12,10 +12,12 @@ mod commands {
     pub(crate) mod backends;
     pub(crate) mod bench;
     pub(crate) mod cache;
+    pub(crate) mod compare;
     pub(crate) mod demo;
     pub(crate) mod precheck;
     pub(crate) mod validate;
 }
+mod compare;
 mod failure;
 mod features;
 mod floor;
@@ -48,6 +50,7 @@ fn run(command: &Command, json: bool) -> Result<Answer, Failure> {
         Command::Validate(args) => commands::validate::run(args, json),
         Command::Precheck(args) => commands::precheck::run(args, json),
         Command::Bench(args) => commands::bench::run(args, json),
+        Command::Compare(args) => commands::compare::run(args, json),
         Command::Backends => commands::backends::run(json),
         Command::Cache(args) => commands::cache::run(args, json),
         Command::Demo => commands::demo::run(json),

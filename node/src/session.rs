@@ -19,9 +19,7 @@ pub(crate) fn with_host<T>(
 
 /// Has `work` done, which may start one host after the other. A signal interrupts it where it uses
 /// one.
-pub(crate) fn run<T>(
-    work: impl AsyncFnOnce(&Session) -> Result<T, Failure>,
-) -> Result<T, Failure> {
+pub(crate) fn run<T>(work: impl AsyncFnOnce(&Session) -> Result<T, Failure>) -> Result<T, Failure> {
     let io = |error: io::Error| {
         Failure::runtime("io", format!("can't start the asynchronous runtime: {error}"))
     };

@@ -64,8 +64,7 @@ mod tests {
         for directory in ["b", "b/deep", ".hidden", "empty", "c.toml"] {
             fs::create_dir(path(directory)).unwrap();
         }
-        for file in
-            ["z.toml", "a.toml", "b/deep/x.toml", "notes.md", ".hidden/y.toml", "b/.y.toml"]
+        for file in ["z.toml", "a.toml", "b/deep/x.toml", "notes.md", ".hidden/y.toml", "b/.y.toml"]
         {
             fs::write(path(file), "").unwrap();
         }

@@ -10,7 +10,7 @@ use std::{
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CaseError {
     path: PathBuf,
-    line: Option<usize>,
+    pub(super) line: Option<usize>,
     key: Option<&'static str>,
     message: String,
 }

@@ -163,6 +163,11 @@ impl CaseFile {
         })
     }
 
+    /// Whether it names code in this format.
+    pub(crate) fn has_code_for(&self, format: Format) -> bool {
+        self.codes().any(|(other, _)| other == format)
+    }
+
     fn codes(&self) -> impl Iterator<Item = (Format, &Spanned<String>)> {
         Format::ALL.into_iter().filter_map(|format| {
             let value = match format {
@@ -449,11 +454,7 @@ mod tests {
             (&LEAST.replace("code.wasm", "code.polkavm"), 1, "wasm: code.polkavm is for PolkaVM"),
             (&LEAST.replace("code.wasm", "text"), 1, "wasm: text is no code for WebAssembly"),
             (&LEAST.replace("code.wasm", "absent"), 1, "wasm: can't read"),
-            (
-                &format!("{LEAST}polkavm = 'code.wasm'"),
-                4,
-                "polkavm: code.wasm is for WebAssembly",
-            ),
+            (&format!("{LEAST}polkavm = 'code.wasm'"), 4, "polkavm: code.wasm is for WebAssembly"),
             (
                 &format!("{LEAST}relay_parent_storage_root = '0x00'"),
                 4,

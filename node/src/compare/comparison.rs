@@ -1,0 +1,220 @@
+//! All rounds of a run, and what they say together.
+
+use super::{
+    Against, Divergence, Measure, Options, Outcome, Phase, Plan, Round, Sample, measure::Unit,
+};
+use crate::{failure::Answer, samples::Samples};
+use serde::Serialize;
+
+/// What a run has found out.
+#[derive(Debug)]
+pub(crate) struct Comparison {
+    pub(crate) backends: Vec<Backend>,
+    pub(crate) cases: Vec<ComparedCase>,
+    pub(crate) options: Options,
+}
+
+/// A backend that took part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Backend {
+    pub(crate) id: String,
+    pub(crate) version: String,
+}
+
+/// What was found out about one case.
+#[derive(Debug)]
+pub(crate) struct ComparedCase {
+    pub(crate) name: String,
+    pub(crate) path: String,
+    /// One for each backend, if the case was run on it.
+    pub(crate) columns: Vec<Option<Column>>,
+    /// Each divergence once, as it was seen first.
+    pub(crate) divergences: Vec<SeenDivergence>,
+}
+
+/// A case on a backend.
+#[derive(Debug)]
+pub(crate) struct Column {
+    /// What became of it: the first that could be told.
+    pub(crate) outcome: Outcome,
+    /// For each of [`Measure::ALL`].
+    measured: Vec<Samples<u64>>,
+}
+
+/// A divergence, and where it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SeenDivergence {
+    pub(crate) divergence: Divergence,
+    pub(crate) phase: Phase,
+    pub(crate) run: usize,
+    /// In how many rounds there was one of the same backend against the same.
+    pub(crate) times: usize,
+}
+
+/// How many cases came out in which way.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Totals {
+    pub(crate) cases: usize,
+    pub(crate) agreeing: usize,
+    pub(crate) diverging: usize,
+    /// A backend could not tell.
+    pub(crate) unknown: usize,
+    /// No chosen backend takes its code.
+    pub(crate) not_run: usize,
+}
+
+impl Comparison {
+    pub(crate) fn new(plan: &Plan, rounds: &[Round]) -> Self {
+        let backends = plan.backends.iter().map(|backend| Backend {
+            id: backend.id.to_string(),
+            version: backend.version.to_owned(),
+        });
+        let cases = (0..plan.cases.len()).map(|i| ComparedCase::new(plan, i, rounds));
+        Self { backends: backends.collect(), cases: cases.collect(), options: plan.options }
+    }
+
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals { cases: self.cases.len(), ..Totals::default() };
+        for case in &self.cases {
+            *match case.answer() {
+                None => &mut totals.not_run,
+                Some(Answer::Yes) => &mut totals.agreeing,
+                Some(Answer::No) => &mut totals.diverging,
+                Some(Answer::Unknown) => &mut totals.unknown,
+            } += 1;
+        }
+        totals
+    }
+
+    pub(crate) fn answer(&self) -> Answer {
+        match self.totals() {
+            Totals { diverging: 1.., .. } => Answer::No,
+            Totals { unknown: 1.., .. } => Answer::Unknown,
+            _ => Answer::Yes,
+        }
+    }
+
+    /// By how much a backend's medians differ from the first backend's, over all cases that ran on
+    /// both: the geometric mean of the ratios, and how many they are.
+    pub(crate) fn mean_ratio(&self, backend: usize, measure: Measure) -> Option<(f64, usize)> {
+        let ratios: Vec<_> =
+            self.cases.iter().filter_map(|case| case.ratio(backend, measure)).collect();
+        let sum: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
+        (!ratios.is_empty()).then(|| ((sum / ratios.len() as f64).exp(), ratios.len()))
+    }
+
+    /// In words, what a divergence is against.
+    pub(crate) fn against(&self, divergence: &Divergence) -> String {
+        match divergence.against {
+            Against::Backend(i) => self.backends[i].id.clone(),
+            Against::Expected => "expected".into(),
+            Against::Before => "before".into(),
+        }
+    }
+}
+
+impl ComparedCase {
+    fn new(plan: &Plan, at: usize, rounds: &[Round]) -> Self {
+        let case = &plan.cases[at];
+        let mut divergences: Vec<SeenDivergence> = vec![];
+        for round in rounds.iter().filter(|round| round.case == at) {
+            for divergence in &round.divergences {
+                let is_same = |seen: &&mut SeenDivergence| {
+                    (seen.divergence.backend, seen.divergence.against)
+                        == (divergence.backend, divergence.against)
+                };
+                match divergences.iter_mut().find(is_same) {
+                    Some(seen) => seen.times += 1,
+                    None => divergences.push(SeenDivergence {
+                        divergence: divergence.clone(),
+                        phase: round.phase,
+                        run: round.run,
+                        times: 1,
+                    }),
+                }
+            }
+        }
+        let columns = (0..plan.backends.len()).map(|i| Column::new(plan, at, i, rounds));
+        Self {
+            name: case.name.clone(),
+            path: case.path.display().to_string(),
+            columns: columns.collect(),
+            divergences,
+        }
+    }
+
+    /// Whether all is as it should be. None if the case ran nowhere.
+    pub(crate) fn answer(&self) -> Option<Answer> {
+        let mut columns = self.columns.iter().flatten().peekable();
+        columns.peek()?;
+        Some(if !self.divergences.is_empty() {
+            Answer::No
+        } else if columns.any(|column| column.outcome.class.verdict().is_none()) {
+            Answer::Unknown
+        } else {
+            Answer::Yes
+        })
+    }
+
+    pub(crate) fn samples(&self, backend: usize, measure: Measure) -> Option<&Samples<u64>> {
+        let samples = self.columns[backend].as_ref()?.samples(measure);
+        (samples.len() > 0).then_some(samples)
+    }
+
+    /// A backend's median divided by the first backend's. None where that makes no sense.
+    pub(crate) fn ratio(&self, backend: usize, measure: Measure) -> Option<f64> {
+        let median = |i| self.samples(i, measure)?.percentile(50);
+        let (first, other) = (median(0)?, median(backend)?);
+        let makes_sense = backend > 0 && measure.is_comparable() && first > 0 && other > 0;
+        makes_sense.then(|| other as f64 / first as f64)
+    }
+}
+
+impl Column {
+    fn new(plan: &Plan, case: usize, backend: usize, rounds: &[Round]) -> Option<Self> {
+        let program = plan.cases[case].programs[backend].as_ref()?;
+        let of_case = |case: usize| {
+            let rounds = rounds.iter().filter(move |round| round.case == case);
+            rounds.filter_map(move |round| Some((round, round.samples[backend].as_ref()?)))
+        };
+        let known = |sample: &&Sample| sample.is_known();
+        let samples = || of_case(case).map(|(_, sample)| sample);
+        let outcome = samples().find(known).or_else(|| samples().next())?.outcome.clone();
+        let measured = Measure::ALL.map(|measure| match measure {
+            Measure::CodeSize => Samples::new([program.code_size]),
+            measure => {
+                let of = if measure.is_of_artifact() { program.prepared_for } else { case };
+                Samples::new(of_case(of).filter_map(|(round, sample)| measure.of(round, sample)))
+            }
+        });
+        Some(Self { outcome, measured: measured.into() })
+    }
+
+    pub(crate) fn samples(&self, measure: Measure) -> &Samples<u64> {
+        &self.measured[measure as usize]
+    }
+}
+
+/// The middle of some values, and the range that has half of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Spread {
+    pub(crate) p25: u64,
+    pub(crate) p50: u64,
+    pub(crate) p75: u64,
+}
+
+impl Spread {
+    pub(crate) fn of(samples: &Samples<u64>) -> Option<Self> {
+        Some(Self {
+            p25: samples.percentile(25)?,
+            p50: samples.percentile(50)?,
+            p75: samples.percentile(75)?,
+        })
+    }
+
+    /// The median and, if there is a spread, the range.
+    pub(crate) fn show(self, unit: Unit) -> String {
+        let [p25, p50, p75] = [self.p25, self.p50, self.p75].map(|value| unit.show(value));
+        if p25 == p75 { p50 } else { format!("{p50} ({p25} to {p75})") }
+    }
+}

@@ -1,0 +1,170 @@
+//! A comparison for people, in a terminal: tables of what was measured, then the verdicts, then what
+//! diverges, and the judgement last, where the eye is.
+
+use super::{
+    Comparison, Measure,
+    comparison::{ComparedCase, SeenDivergence, Spread},
+    measure::show_ratio,
+};
+use crate::{
+    failure::Answer,
+    output::{Table, clean},
+};
+use std::fmt::{self, Display, Formatter};
+
+/// All of it.
+pub(crate) struct Text<'a>(pub(crate) &'a Comparison);
+
+impl Display for Text<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self(comparison) = *self;
+        for case in &comparison.cases {
+            if case.columns.iter().any(Option::is_some) {
+                writeln!(f, "{}", clean(&case.name))?;
+                writeln!(f, "{}", measures(comparison, case))?;
+            }
+        }
+        if comparison.cases.len() > 1 && comparison.backends.len() > 1 {
+            writeln!(
+                f,
+                "All cases, geometric mean of the ratios to {}",
+                comparison.backends[0].id
+            )?;
+            writeln!(f, "{}", mean_ratios(comparison))?;
+        }
+        writeln!(f, "Medians. In brackets the range of the middle half.")?;
+        writeln!(f)?;
+        writeln!(f, "{}", verdicts(comparison))?;
+        for case in &comparison.cases {
+            for seen in &case.divergences {
+                writeln!(f, "{}", divergence(comparison, case, seen))?;
+            }
+        }
+        writeln!(f, "{}", judgement(comparison))
+    }
+}
+
+/// A row for each measure, a column for each backend, and behind it the ratio to the first.
+fn measures(comparison: &Comparison, case: &ComparedCase) -> Table {
+    let mut table = Table::default();
+    let mut heading = vec!["  MEASURE".to_owned()];
+    for (i, backend) in comparison.backends.iter().enumerate() {
+        heading.push(backend.id.clone());
+        if i > 0 {
+            heading.push("RATIO".into());
+        }
+    }
+    table.row(heading);
+    let mut add = |name: String, measure: Measure, percent: Option<usize>| {
+        let mut row = vec![format!("  {name}")];
+        let value = |backend| case.samples(backend, measure)?.percentile(percent.unwrap_or(50));
+        let backends = 0..comparison.backends.len();
+        if backends.clone().all(|backend| value(backend).is_none()) {
+            return;
+        }
+        for backend in backends {
+            let spread = case.samples(backend, measure).and_then(Spread::of);
+            row.push(match (percent, value(backend), spread) {
+                (Some(_), Some(value), _) => measure.unit().show(value),
+                (None, _, Some(spread)) => spread.show(measure.unit()),
+                _ => "-".into(),
+            });
+            if backend > 0 {
+                let ratio = match (value(0), value(backend)) {
+                    (Some(first @ 1..), Some(other)) if measure.is_comparable() => {
+                        show_ratio(other as f64 / first as f64)
+                    }
+                    _ => "-".into(),
+                };
+                row.push(ratio);
+            }
+        }
+        table.row(row);
+    };
+    for measure in Measure::ALL {
+        add(measure.name().into(), measure, None);
+        if let Measure::First | Measure::Warm = measure {
+            add(format!("{}, p95", measure.name()), measure, Some(95));
+        }
+    }
+    table
+}
+
+fn mean_ratios(comparison: &Comparison) -> Table {
+    let mut table = Table::default();
+    let others = 1..comparison.backends.len();
+    let names = others.clone().map(|i| comparison.backends[i].id.clone());
+    table.row(std::iter::once("  MEASURE".to_owned()).chain(names));
+    for measure in Measure::ALL {
+        let ratios: Vec<_> = others.clone().map(|i| comparison.mean_ratio(i, measure)).collect();
+        if ratios.iter().any(Option::is_some) {
+            let cells = ratios.into_iter().map(|ratio| match ratio {
+                Some((ratio, 1)) => format!("{} (1 case)", show_ratio(ratio)),
+                Some((ratio, cases)) => format!("{} ({cases} cases)", show_ratio(ratio)),
+                None => "-".into(),
+            });
+            table.row(std::iter::once(format!("  {}", measure.name())).chain(cells));
+        }
+    }
+    table
+}
+
+/// A row for each case, a column for each backend.
+fn verdicts(comparison: &Comparison) -> Table {
+    let mut table = Table::default();
+    let names = comparison.backends.iter().map(|backend| backend.id.as_str());
+    table.row(["CASE"].into_iter().chain(names).chain([""]));
+    for case in &comparison.cases {
+        let cells = case
+            .columns
+            .iter()
+            .map(|column| column.as_ref().map_or("-", |column| column.outcome.class.words()));
+        let judgement = match case.answer() {
+            None => "not run",
+            Some(Answer::Yes) => "agree",
+            Some(Answer::No) => "DIVERGE",
+            Some(Answer::Unknown) => "unknown",
+        };
+        table.row([case.name.as_str()].into_iter().chain(cells).chain([judgement]));
+    }
+    table
+}
+
+/// One divergence, field by field.
+fn divergence(comparison: &Comparison, case: &ComparedCase, seen: &SeenDivergence) -> String {
+    let divergence = &seen.divergence;
+    let backend = &comparison.backends[divergence.backend].id;
+    let against = comparison.against(divergence);
+    let mut text = format!("DIVERGENCE  {} ({})\n", clean(&case.name), clean(&case.path));
+    let mut table = Table::default();
+    table.row(["  FIELD", &against, backend]);
+    for difference in &divergence.differences {
+        table.row([&format!("  {}", difference.field), &difference.left, &difference.right]);
+    }
+    text.push_str(&table.to_string());
+    if seen.times > 1 {
+        text.push_str(&format!("  in {} rounds\n", seen.times));
+    }
+    text
+}
+
+/// The last line.
+fn judgement(comparison: &Comparison) -> String {
+    let totals = comparison.totals();
+    let mut parts = vec![format!("{} of {} agree", totals.agreeing, cases(totals.cases))];
+    for (count, words) in [
+        (totals.diverging, "diverge"),
+        (totals.unknown, "could not be told"),
+        (totals.not_run, "ran on no backend"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {words}"));
+        }
+    }
+    format!("{}.", parts.join(", "))
+}
+
+/// A number of cases.
+pub(crate) fn cases(count: usize) -> String {
+    if count == 1 { "1 case".into() } else { format!("{count} cases") }
+}
