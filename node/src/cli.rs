@@ -66,6 +66,8 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Run the same candidates on several backends, and show how they differ
     Compare(Compare),
+    /// Run a large corpus of candidates on two backends, for totals and divergences
+    Replay(Replay),
     /// List the execution backends in this program
     Backends,
     /// Look at the cache of prepared artifacts, and make room in it
@@ -206,6 +208,35 @@ pub(crate) struct Compare {
     /// Go on with the run that --log has notes of
     #[arg(long, requires = "log")]
     pub(crate) resume: bool,
+}
+
+const REPLAY_HELP: &str = "\
+Example:
+  pvf replay corpus/ --backend polkavm --against wasmtime --workers 4
+
+Cases are as for `pvf compare`, and read one by one, so that a corpus may be as large as it likes. Code
+that several cases share is read once. Cases that have no code for one of the backends are skipped.
+
+Exit codes: 0 when both agree on everything, and with what is expected; 1 when something diverges; 3
+when a backend could not tell.";
+
+#[derive(Debug, Args)]
+#[command(after_help = REPLAY_HELP)]
+pub(crate) struct Replay {
+    /// A folder of cases
+    #[arg(value_name = "CORPUS")]
+    pub(crate) corpus: PathBuf,
+    /// The backend to try
+    #[arg(long, value_name = "ID")]
+    pub(crate) backend: BackendId,
+    /// The backend that it is compared with
+    #[arg(long, value_name = "ID")]
+    pub(crate) against: BackendId,
+    /// How many candidates may be executed at once
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) workers: NonZeroUsize,
+    #[command(flatten)]
+    pub(crate) cache: CacheDirArg,
 }
 
 const CODE: &str = "Code";

@@ -4,10 +4,12 @@ use crate::progress;
 use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
 
-/// Starts logging: warnings and errors, also those of guests, and more for each `-v`.
-pub(crate) fn start(verbose: u8) {
+/// Starts logging: warnings and errors, and more for each `-v`. Without any, guests are heard only if
+/// `with_guests`.
+pub(crate) fn start(verbose: u8, with_guests: bool) {
     let default = match verbose {
-        0 => "warn",
+        0 if with_guests => "warn",
+        0 => "warn,pvf::guest=off",
         1 => "info",
         2 => "debug",
         _ => "trace",

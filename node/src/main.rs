@@ -15,6 +15,7 @@ mod commands {
     pub(crate) mod compare;
     pub(crate) mod demo;
     pub(crate) mod precheck;
+    pub(crate) mod replay;
     pub(crate) mod validate;
 }
 mod compare;
@@ -38,7 +39,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     pvf_workers::run_if_worker();
     let Cli { global, command } = Cli::parse();
-    logging::start(global.verbose);
+    // What is executed again and again says the same again and again.
+    let with_guests = !matches!(command, Command::Compare(_) | Command::Replay(_));
+    logging::start(global.verbose, with_guests);
     match run(&command, global.json) {
         Ok(answer) => answer.into(),
         Err(failure) => failure.report(global.json),
@@ -51,6 +54,7 @@ fn run(command: &Command, json: bool) -> Result<Answer, Failure> {
         Command::Precheck(args) => commands::precheck::run(args, json),
         Command::Bench(args) => commands::bench::run(args, json),
         Command::Compare(args) => commands::compare::run(args, json),
+        Command::Replay(args) => commands::replay::run(args, json),
         Command::Backends => commands::backends::run(json),
         Command::Cache(args) => commands::cache::run(args, json),
         Command::Demo => commands::demo::run(json),

@@ -1,10 +1,12 @@
 //! The program as its users see it: arguments in, exit code, text and JSON out, and nothing left
 //! behind.
 //!
-//! Every run is in a process group of its own. After each one the group must be empty, and the cache
-//! must hold no unfinished file and no lock.
+//! See [`place`] for what must hold after each run.
+
+mod place;
 
 use parity_scale_codec::Encode;
+use place::{Place, Run, members, within};
 use pvf_host_core::{
     artifact::CacheLock,
     primitives::{Hash, ValidationParams, ValidationParamsExtension, compression, hex},
@@ -13,12 +15,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::{
     env, fs,
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::{Child, Command},
+    time::Duration,
 };
-use tempfile::TempDir;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 
@@ -27,103 +27,10 @@ const BLOBS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/guests/blobs"
 /// The example's new head after `adder-good.block`.
 const NEW_HEAD: &str = "0x0100000000000000804df47c526d888b3f52091df4e253c821e9991ec88e342722cc485fda31747ea88d962ceb769d13dd202a8b8478e3a3f9d762a5702f76db9fd33d9f6af919ea";
 
-/// A directory for a test's files, with a cache in it.
-struct Place {
-    directory: TempDir,
-}
-
-/// What became of a run.
-struct Run {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
 impl Place {
-    fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
-    }
-
-    fn cache(&self) -> PathBuf {
-        self.path("cache")
-    }
-
-    fn write(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        fs::write(self.path(name), content).unwrap();
-        self.path(name).to_str().unwrap().to_owned()
-    }
-
     /// Writes a guest given as the fields of a WebAssembly text module.
     fn guest(&self, fields: &str) -> String {
         self.write("guest.wasm", guest(fields))
-    }
-
-    /// A program for the worker's place.
-    fn script(&self, text: &str) -> String {
-        let source = self.write("script.txt", text);
-        let script = self.path("script");
-        // Another process writes it: a file that this one had open for writing when another test
-        // forked could not be executed.
-        let installed = Command::new("install").args(["-m", "755", &source]).arg(&script).status();
-        assert!(installed.unwrap().success());
-        script.to_str().unwrap().to_owned()
-    }
-
-    /// Starts the program in a session of its own, by which every process that it starts is found.
-    fn start(&self, arguments: &[&str]) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pvf"));
-        // SAFETY: between fork and exec there is one system call, and nothing is allocated.
-        unsafe { command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?)) };
-        command
-            .args(arguments)
-            .env("XDG_CACHE_HOME", self.path("xdg"))
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
-    }
-
-    /// Runs the program with the cache of this place.
-    fn run(&self, arguments: &[&str]) -> Run {
-        let cache = self.cache();
-        self.run_plain(&[arguments, &["--cache-dir", cache.to_str().unwrap()]].concat())
-    }
-
-    /// Runs the program with these arguments alone.
-    fn run_plain(&self, arguments: &[&str]) -> Run {
-        self.finish(self.start(arguments))
-    }
-
-    fn finish(&self, child: Child) -> Run {
-        let session = child.id();
-        let output = child.wait_with_output().unwrap();
-        let run = Run {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        };
-        assert_eq!(within(Duration::from_secs(2), || members(session), Vec::is_empty), [0u32; 0]);
-        self.assert_cache_is_clean();
-        run
-    }
-
-    fn assert_cache_is_clean(&self) {
-        let mut directories = vec![self.cache(), self.path("xdg")];
-        while let Some(directory) = directories.pop() {
-            for entry in fs::read_dir(&directory).into_iter().flatten().map(Result::unwrap) {
-                let name = entry.file_name();
-                assert!(!name.to_str().unwrap().starts_with('.'), "left behind: {name:?}");
-                if entry.file_type().unwrap().is_dir() {
-                    directories.push(entry.path());
-                }
-            }
-        }
     }
 
     /// Validates a candidate of the example's, with other code and further arguments.
@@ -141,78 +48,6 @@ impl Place {
     /// Validates the example's good candidate.
     fn validate_example(&self, more: &[&str]) -> Run {
         self.validate(&blob("adder.wasm"), &example("adder-good.block"), more)
-    }
-}
-
-impl Run {
-    #[track_caller]
-    fn expect(&self, code: i32) -> &Self {
-        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
-        self
-    }
-
-    #[track_caller]
-    fn json(&self) -> Value {
-        assert_eq!(self.stdout.lines().count(), 1, "{}", self.stdout);
-        serde_json::from_str(&self.stdout).unwrap()
-    }
-
-    #[track_caller]
-    fn expect_verdict(&self, verdict: &str, code: i32) -> Value {
-        let json = self.expect(code).json();
-        assert_eq!(json["verdict"], verdict, "{json}");
-        json
-    }
-
-    /// Exit code 1, and this kind of reason.
-    #[track_caller]
-    fn expect_invalid(&self, kind: &str) -> Value {
-        let json = self.expect_verdict("invalid", 1);
-        assert_eq!(json["reason"]["kind"], kind, "{json}");
-        assert!(json["result"].is_null());
-        json
-    }
-
-    /// Exit code 3, and this kind of reason.
-    #[track_caller]
-    fn expect_error(&self, kind: &str) -> Value {
-        let json = self.expect_verdict("error", 3);
-        assert_eq!(json["reason"]["kind"], kind, "{json}");
-        json
-    }
-
-    /// Exit code 2, nothing on standard output, and this on standard error.
-    #[track_caller]
-    fn expect_usage(&self, message: &str) {
-        self.expect(2);
-        assert_eq!(self.stdout, "");
-        assert!(self.stderr.contains(message), "{}", self.stderr);
-    }
-}
-
-/// The processes in a session.
-fn members(session: u32) -> Vec<u32> {
-    let session_of = |stat: &str| {
-        // Behind the name, which may hold anything: state, parent, process group, session.
-        stat.rsplit_once(')')?.1.split_whitespace().nth(3)?.parse::<u32>().ok()
-    };
-    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let pid = entry.ok()?.file_name().to_str()?.parse::<u32>().ok()?;
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        (session_of(&stat) == Some(session)).then_some(pid)
-    });
-    processes.collect()
-}
-
-/// Looks again and again until what is seen is fine, or the time is over.
-fn within<T>(limit: Duration, look: impl Fn() -> T, is_fine: impl Fn(&T) -> bool) -> T {
-    let start = Instant::now();
-    loop {
-        let seen = look();
-        if is_fine(&seen) || start.elapsed() > limit {
-            return seen;
-        }
-        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

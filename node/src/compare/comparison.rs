@@ -102,13 +102,25 @@ impl Comparison {
         let sum: f64 = ratios.iter().map(|ratio| ratio.ln()).sum();
         (!ratios.is_empty()).then(|| ((sum / ratios.len() as f64).exp(), ratios.len()))
     }
+}
 
-    /// In words, what a divergence is against.
-    pub(crate) fn against(&self, divergence: &Divergence) -> String {
-        match divergence.against {
-            Against::Backend(i) => self.backends[i].id.clone(),
-            Against::Expected => "expected".into(),
-            Against::Before => "before".into(),
+impl Against {
+    pub(crate) fn words(self, backends: &[Backend]) -> &str {
+        match self {
+            Self::Backend(i) => &backends[i].id,
+            Self::Expected => "expected",
+            Self::Before => "before",
+        }
+    }
+}
+
+impl SeenDivergence {
+    /// Where it was seen, for people.
+    pub(crate) fn when(&self) -> String {
+        let first = format!("first seen {}, run {}", self.phase.words(), self.run + 1);
+        match self.times {
+            1 => first,
+            times => format!("{first}; in {times} rounds"),
         }
     }
 }
@@ -215,6 +227,32 @@ impl Spread {
     /// The median and, if there is a spread, the range.
     pub(crate) fn show(self, unit: Unit) -> String {
         let [p25, p50, p75] = [self.p25, self.p50, self.p75].map(|value| unit.show(value));
-        if p25 == p75 { p50 } else { format!("{p50} ({p25} to {p75})") }
+        if p25 == p75 {
+            return p50;
+        }
+        match (p25.split_once(' '), p75.split_once(' ')) {
+            (Some((from, one)), Some((to, other))) if one == other => {
+                format!("{p50} ({from} to {to} {one})")
+            }
+            _ => format!("{p50} ({p25} to {p75})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spread_is_shown_only_if_there_is_one() {
+        let spread = |values: &[u64]| {
+            let spread = Spread::of(&Samples::new(values.iter().copied()))?;
+            Some(spread.show(Unit::Bytes))
+        };
+        assert_eq!(spread(&[]), None);
+        assert_eq!(spread(&[5]).unwrap(), "5 B");
+        assert_eq!(spread(&[2048, 2049, 2050]).unwrap(), "2.0 KiB");
+        assert_eq!(spread(&[1, 2, 3, 9]).unwrap(), "2 B (1 to 3 B)");
+        assert_eq!(spread(&[1, 2048, 4096, 9999]).unwrap(), "2.0 KiB (1 B to 4.0 KiB)");
     }
 }

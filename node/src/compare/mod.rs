@@ -14,6 +14,7 @@ pub(crate) mod log;
 pub(crate) mod measure;
 pub(crate) mod outcome;
 pub(crate) mod plan;
+pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod round;
 pub(crate) mod run;

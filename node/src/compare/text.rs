@@ -2,8 +2,8 @@
 //! diverges, and the judgement last, where the eye is.
 
 use super::{
-    Comparison, Measure,
-    comparison::{ComparedCase, SeenDivergence, Spread},
+    Comparison, Divergence, Measure,
+    comparison::{Backend, ComparedCase, Spread},
     measure::show_ratio,
 };
 use crate::{
@@ -37,7 +37,9 @@ impl Display for Text<'_> {
         writeln!(f, "{}", verdicts(comparison))?;
         for case in &comparison.cases {
             for seen in &case.divergences {
-                writeln!(f, "{}", divergence(comparison, case, seen))?;
+                let backends = &comparison.backends;
+                write!(f, "{}", divergence(backends, &case.name, &case.path, &seen.divergence))?;
+                writeln!(f, "  {}\n", seen.when())?;
             }
         }
         writeln!(f, "{}", judgement(comparison))
@@ -131,37 +133,35 @@ fn verdicts(comparison: &Comparison) -> Table {
 }
 
 /// One divergence, field by field.
-fn divergence(comparison: &Comparison, case: &ComparedCase, seen: &SeenDivergence) -> String {
-    let divergence = &seen.divergence;
-    let backend = &comparison.backends[divergence.backend].id;
-    let against = comparison.against(divergence);
-    let mut text = format!("DIVERGENCE  {} ({})\n", clean(&case.name), clean(&case.path));
+pub(crate) fn divergence(
+    backends: &[Backend],
+    case: &str,
+    path: &str,
+    divergence: &Divergence,
+) -> String {
     let mut table = Table::default();
-    table.row(["  FIELD", &against, backend]);
+    let against = divergence.against.words(backends);
+    table.row(["  FIELD", against, &backends[divergence.backend].id]);
     for difference in &divergence.differences {
         table.row([&format!("  {}", difference.field), &difference.left, &difference.right]);
     }
-    text.push_str(&table.to_string());
-    if seen.times > 1 {
-        text.push_str(&format!("  in {} rounds\n", seen.times));
-    }
-    text
+    format!("DIVERGENCE  {} ({})\n{table}", clean(case), clean(path))
 }
 
 /// The last line.
 fn judgement(comparison: &Comparison) -> String {
     let totals = comparison.totals();
-    let mut parts = vec![format!("{} of {} agree", totals.agreeing, cases(totals.cases))];
+    let mut text = format!("{}: {} agreeing", cases(totals.cases), totals.agreeing);
     for (count, words) in [
-        (totals.diverging, "diverge"),
-        (totals.unknown, "could not be told"),
-        (totals.not_run, "ran on no backend"),
+        (totals.diverging, "diverging"),
+        (totals.unknown, "that could not be told"),
+        (totals.not_run, "that ran on no backend"),
     ] {
         if count > 0 {
-            parts.push(format!("{count} {words}"));
+            text.push_str(&format!(", {count} {words}"));
         }
     }
-    format!("{}.", parts.join(", "))
+    text
 }
 
 /// A number of cases.

@@ -1,0 +1,113 @@
+//! The page as a whole.
+
+use super::{
+    bars,
+    html::{Text, plural},
+    machine, scatter, tables,
+};
+use crate::{compare::Comparison, failure::Answer};
+use std::fmt::Write;
+
+const STYLE: &str = include_str!("style.css");
+
+/// Nothing may be loaded, and nothing run.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+pub(super) fn page(comparison: &Comparison) -> String {
+    let totals = comparison.totals();
+    let (class, judgement) = match comparison.answer() {
+        Answer::Yes => ("good", "All agree"),
+        Answer::No => ("bad", "There are divergences"),
+        Answer::Unknown => ("unsure", "Not everything could be told"),
+    };
+    let names: Vec<_> = comparison.backends.iter().map(|backend| backend.id.as_str()).collect();
+    let mut html = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>{judgement}: {names} side by side</title>\n\
+         <style>\n{STYLE}</style></head>\n<body>\n\
+         <header><h1>{names}, side by side</h1>\n\
+         <p class=\"judgement {class}\">{judgement}</p>\n\
+         <ul class=\"totals\"><li><b>{}</b> case{}</li><li><b>{}</b> agreeing</li>\
+         <li><b>{}</b> diverging</li><li><b>{}</b> unknown</li><li><b>{}</b> not run</li></ul>\
+         </header>\n<main>\n",
+        totals.cases,
+        plural(totals.cases),
+        totals.agreeing,
+        totals.diverging,
+        totals.unknown,
+        totals.not_run,
+        names = Text(&names.join(", ")),
+    );
+    section(&mut html, "divergences", "Divergences", &divergences(comparison));
+    section(&mut html, "verdicts", "Verdicts", &tables::verdicts(comparison));
+    section(&mut html, "ratios", "In short", &ratios(comparison));
+    let measures = format!(
+        "<p>Each bar is a median; the line on it is the range of the middle half. Bars of one group \
+         share their scale, and begin at zero. Behind the value stands the ratio to {}.</p>\
+         <div class=\"measures\">\n{}</div>\n",
+        Text(names.first().copied().unwrap_or_default()),
+        bars::figures(comparison)
+    );
+    section(&mut html, "measures", "Measures", &measures);
+    if let Some(figure) = scatter::figure(comparison) {
+        section(&mut html, "times", "Warm execution, case by case", &figure);
+    }
+    let figures = format!(
+        "<details><summary>Percentiles of every measure</summary>\n{}</details>\n",
+        tables::figures(comparison)
+    );
+    section(&mut html, "figures", "All figures", &figures);
+    let _ = write!(html, "</main>\n<footer>\n{}</footer>\n</body></html>\n", footer(comparison));
+    html
+}
+
+fn section(html: &mut String, id: &str, title: &str, content: &str) {
+    if !content.is_empty() {
+        let _ = write!(
+            html,
+            "<section id=\"{id}\" aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2>\
+             \n{content}</section>\n"
+        );
+    }
+}
+
+fn divergences(comparison: &Comparison) -> String {
+    match tables::divergences(comparison) {
+        none if none.is_empty() => {
+            "<p>None. Wherever backends ran the same case, verdict and result are the same, as \
+             expected, and the same in every run.</p>\n"
+                .into()
+        }
+        some => some,
+    }
+}
+
+fn ratios(comparison: &Comparison) -> String {
+    tables::ratios(comparison).unwrap_or_default()
+}
+
+fn footer(comparison: &Comparison) -> String {
+    let options = comparison.options;
+    let backends: Vec<_> = comparison
+        .backends
+        .iter()
+        .map(|backend| format!("{} {}", backend.id, backend.version))
+        .collect();
+    format!(
+        "<p>Made by pvf {} with {}, on {}.</p>\n<p>Each code was prepared {} time{} from nothing. \
+         Each case was executed {} time{} in a new worker and {} time{} in one that had the artifact \
+         loaded, the backends taking turns, one execution at a time.</p>\n",
+        Text(env!("CARGO_PKG_VERSION")),
+        Text(&backends.join(", ")),
+        Text(&machine::describe()),
+        options.prepare_runs,
+        plural(options.prepare_runs),
+        options.first_runs,
+        plural(options.first_runs),
+        options.runs,
+        plural(options.runs),
+    )
+}
