@@ -1,14 +1,7 @@
 //! How a command ends, and what is said when it can't do what it was asked to.
 
-use crate::{
-    case::{Format, formats_of},
-    output,
-};
-use pvf_host_core::{
-    StartError,
-    artifact::LockError,
-    backend::{self, BackendId, SelectionError},
-};
+use crate::output;
+use pvf_host_core::{StartError, artifact::LockError};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -73,50 +66,6 @@ impl Failure {
                 Answer::Unknown.into()
             }
         }
-    }
-}
-
-/// No backend was found by its name. If a feature of this program brings it, says which.
-pub(crate) fn selection(error: &SelectionError) -> Failure {
-    let hint = match error {
-        SelectionError::NotLinked { id, .. } => match feature_with(id) {
-            Some(feature) => format!("\n  hint: build this program with --features {feature}"),
-            None => "\n  hint: `pvf backends` lists what is there".into(),
-        },
-        _ => String::new(),
-    };
-    Failure::usage(format!("{error}{hint}"))
-}
-
-/// What to say when no backend is linked at all.
-pub(crate) fn no_backend() -> String {
-    "no backend is linked into this program\n  hint: build it with --features wasmtime or \
-     --features polkavm"
-        .into()
-}
-
-/// Which features bring backends for these formats, if none of them is linked. Else nothing.
-pub(crate) fn format_hint(formats: &[Format]) -> String {
-    let linked = backend::linked();
-    let is_linked = |format: &Format| linked.iter().any(|it| formats_of(it).any(|f| f == *format));
-    if formats.iter().any(is_linked) {
-        return String::new();
-    }
-    let features: Vec<_> = formats
-        .iter()
-        .map(|format| match format {
-            Format::WebAssembly => "--features wasmtime",
-            Format::PolkaVm => "--features polkavm",
-        })
-        .collect();
-    format!("\n  hint: build this program with {}", features.join(" or "))
-}
-
-fn feature_with(backend: &BackendId) -> Option<&'static str> {
-    match backend.as_str() {
-        "wasmtime" => Some("wasmtime"),
-        "polkavm" | "polkavm-interpreter" => Some("polkavm"),
-        _ => None,
     }
 }
 

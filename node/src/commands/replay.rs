@@ -10,7 +10,7 @@ use crate::{
         replay::{self, MAX_SHOWN, Pair, Replayed, Times},
         text,
     },
-    failure::{self, Answer, Failure},
+    failure::{Answer, Failure},
     input,
     output::{self, Table},
     session::with_host,
@@ -62,7 +62,7 @@ fn look_at_all(paths: &[PathBuf], pair: &Pair) -> Result<(), Failure> {
         "there is nothing to replay: no case has code for both {} and {}{}",
         pair[0].id,
         pair[1].id,
-        failure::format_hint(&formats)
+        formats.iter().map(|format| format.hint()).collect::<String>()
     )))
 }
 

@@ -48,7 +48,7 @@ async fn validate(host: &ValidationHost, request: ValidationRequest) -> (Verdict
         load: report.and_then(|report| report.load).map(nanos),
         cpu: report.map(|report| nanos(report.cpu)),
         peak_memory: report.map(|report| report.peak_memory),
-        gas: None,
+        gas: report.and_then(|report| report.gas_used),
         prepared,
     };
     (validation.verdict, sample)

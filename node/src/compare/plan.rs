@@ -3,7 +3,8 @@
 use super::Phase;
 use crate::{
     case::{Case, CaseFile, Codes, Format, formats_of},
-    failure::{self, Failure},
+    failure::Failure,
+    features,
 };
 use pvf_host_core::{
     artifact::ArtifactId,
@@ -61,11 +62,15 @@ pub(crate) fn backends(names: &[BackendId]) -> Result<Vec<&'static BackendDescri
             !formats_of(backend).any(|format| format == Format::WebAssembly)
         });
         if backends.is_empty() {
-            return Err(Failure::usage(failure::no_backend()));
+            let hint = features::none_linked();
+            return Err(Failure::usage(format!("no backend is linked\n  hint: {hint}")));
         }
     }
     for name in names {
-        let backend = backend::find(name).map_err(|error| failure::selection(&error))?;
+        let backend = backend::find(name).map_err(|error| {
+            let hint = features::hint(&error);
+            Failure::usage(format!("{error}{hint}"))
+        })?;
         if backends.iter().any(|other: &&BackendDescriptor| other.id == backend.id) {
             return Err(Failure::usage(format!("the backend {name} is named twice")));
         }
@@ -159,6 +164,6 @@ fn nothing_to_run(cases: &[PlannedCase], backends: &[&BackendDescriptor]) -> Fai
         "there is nothing to run: the code is for {}, which none of these backends takes: {}{}",
         names(formats.iter().map(|format| format.name()).collect()),
         names(backends.iter().map(|backend| backend.id.as_str()).collect()),
-        failure::format_hint(&formats),
+        formats.iter().map(|format| format.hint()).collect::<String>(),
     ))
 }
