@@ -132,8 +132,8 @@ impl CaseFile {
                 .map_err(|error| self.unreadable(format.key(), value, &error))?;
             if !format.has(code.prefix()) {
                 let message = match Format::ALL.iter().find(|other| other.has(code.prefix())) {
-                    Some(other) => format!("{} is for {}", value.get_ref(), other.name()),
-                    None => format!("{} is no code for {}", value.get_ref(), format.name()),
+                    Some(other) => format!("{} is for {}", value.get_ref(), other.words()),
+                    None => format!("{} is no code for {}", value.get_ref(), format.words()),
                 };
                 return Err(self.error(format.key(), value.span(), message));
             }

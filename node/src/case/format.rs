@@ -22,7 +22,7 @@ impl Format {
     }
 
     /// Its name for people.
-    pub(crate) fn name(self) -> &'static str {
+    pub(crate) fn words(self) -> &'static str {
         self.feature().format
     }
 
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(formats(b"\0asm\x01\0\0\0"), [Format::WebAssembly]);
         assert_eq!(formats(b"PVM\0\x01"), [Format::PolkaVm]);
         assert_eq!(formats(b"PVM"), []);
-        assert_eq!(Format::ALL.map(Format::name), ["WebAssembly", "PolkaVM"]);
+        assert_eq!(Format::ALL.map(Format::words), ["WebAssembly", "PolkaVM"]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 pub(crate) fn run(args: &Replay, json: bool) -> Result<Answer, Failure> {
     let backends = plan::backends(&[args.against.clone(), args.backend.clone()])?;
     let pair: Pair = [backends[0], backends[1]];
-    let paths = corpus::find(&[args.corpus.clone()])?;
+    let paths = corpus::find(std::slice::from_ref(&args.corpus))?;
     look_at_all(&paths, &pair)?;
     let cache_dir = input::cache_dir(args.cache.cache_dir.as_deref())?;
     let mut config = Config::new(&cache_dir);

@@ -162,7 +162,7 @@ fn nothing_to_run(cases: &[PlannedCase], backends: &[&BackendDescriptor]) -> Fai
     let names = |names: Vec<&str>| names.join(", ");
     Failure::usage(format!(
         "there is nothing to run: the code is for {}, which none of these backends takes: {}{}",
-        names(formats.iter().map(|format| format.name()).collect()),
+        names(formats.iter().map(|format| format.words()).collect()),
         names(backends.iter().map(|backend| backend.id.as_str()).collect()),
         formats.iter().map(|format| format.hint()).collect::<String>(),
     ))

@@ -15,7 +15,7 @@ use pvf_host_core::{ValidationHost, backend::BackendDescriptor};
 use std::{
     collections::BTreeMap,
     num::NonZeroUsize,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -117,7 +117,7 @@ impl Replayed {
         }
     }
 
-    fn add(&mut self, path: PathBuf, step: Step) {
+    fn add(&mut self, path: &Path, step: Step) {
         self.candidates += 1;
         let (name, round) = match step {
             Step::Skipped => return self.skipped += 1,
@@ -176,7 +176,7 @@ pub(crate) async fn replay(
         let step = task.map_err(|error| Failure::runtime("panic", error.to_string()))?;
         if let Some((at, step)) = step {
             tasks.spawn(work.clone().step(host.clone()));
-            replayed.add(work.paths[at].clone(), step);
+            replayed.add(&work.paths[at], step);
             left.did(Phase::Replay, last.elapsed());
             last = Instant::now();
             bar.advance(replayed.candidates as u64, left.estimate());
@@ -210,7 +210,7 @@ impl Work {
         }
         let [one, other] = self.pair;
         // Neither is always the one that finds the caches cold.
-        let executed = if at % 2 == 0 {
+        let executed = if at.is_multiple_of(2) {
             let first = execute(&host, &case, one).await;
             vec![first, execute(&host, &case, other).await]
         } else {
@@ -267,13 +267,13 @@ mod tests {
     fn every_candidate_is_counted_once() {
         let mut totals = replayed();
         assert_eq!(totals.answer(), Answer::Yes);
-        totals.add("".into(), round(0, [sample(true), sample(true)], false));
-        totals.add("".into(), Step::Skipped);
+        totals.add("".as_ref(), round(0, [sample(true), sample(true)], false));
+        totals.add("".as_ref(), Step::Skipped);
         assert_eq!(totals.answer(), Answer::Yes);
-        totals.add("".into(), round(2, [sample(true), sample(false)], false));
+        totals.add("".as_ref(), round(2, [sample(true), sample(false)], false));
         assert_eq!(totals.answer(), Answer::Unknown);
-        totals.add("".into(), Step::Unreadable(CaseError::of_file("".as_ref(), "gone")));
-        totals.add("".into(), round(4, [sample(true), sample(true)], true));
+        totals.add("".as_ref(), Step::Unreadable(CaseError::of_file("".as_ref(), "gone")));
+        totals.add("".as_ref(), round(4, [sample(true), sample(true)], true));
         assert_eq!(totals.answer(), Answer::No);
         assert_eq!(
             [
@@ -293,8 +293,8 @@ mod tests {
     fn times_are_of_candidates_that_were_timed_on_both() {
         let mut totals = replayed();
         let slow = || Sample { wall: Some(30), cpu: Some(20), ..sample(true) };
-        totals.add("".into(), round(0, [sample(true), slow()], false));
-        totals.add("".into(), round(1, [Sample { hot: false, ..sample(true) }, slow()], false));
+        totals.add("".as_ref(), round(0, [sample(true), slow()], false));
+        totals.add("".as_ref(), round(1, [Sample { hot: false, ..sample(true) }, slow()], false));
         assert_eq!(totals.wall, Times { candidates: 1, total: [10, 30] });
         assert_eq!(totals.cpu, Times { candidates: 2, total: [10, 40] });
         assert_eq!(totals.cpu.ratio(), Some(4.0));
@@ -305,7 +305,7 @@ mod tests {
     fn only_the_first_divergences_are_kept() {
         let mut totals = replayed();
         for case in (0..300).rev() {
-            totals.add("".into(), round(case, [sample(true), sample(true)], true));
+            totals.add("".as_ref(), round(case, [sample(true), sample(true)], true));
         }
         assert_eq!(totals.diverging, 300);
         assert!(totals.divergences.keys().copied().eq(0..MAX_SHOWN));

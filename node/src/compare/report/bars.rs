@@ -18,9 +18,9 @@ pub(super) fn figures(comparison: &Comparison) -> String {
         if groups.is_empty() {
             continue;
         }
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<figure class=\"measure\"><figcaption><h3>{}</h3><p>{}</p></figcaption>\n",
+            "<figure class=\"measure\"><figcaption><h3>{}</h3><p>{}</p></figcaption>",
             Text(&capitalized(measure.name())),
             Text(measure.about())
         );
@@ -86,13 +86,13 @@ impl Group<'_> {
                 None => String::new(),
             };
             let place = |value: u64| 100.0 * value as f64 / largest;
-            let _ = write!(
+            let _ = writeln!(
                 html,
                 "<li><span class=\"label\">{id}</span>\
                  <svg class=\"bar\" viewBox=\"0 0 100 12\" preserveAspectRatio=\"none\" \
                  aria-hidden=\"true\"><rect class=\"b{color}\" y=\"1\" width=\"{width:.2}\" \
                  height=\"10\"/>{whisker}</svg>\
-                 <span class=\"value\">{value}{ratio}</span></li>\n",
+                 <span class=\"value\">{value}{ratio}</span></li>",
                 id = Text(id),
                 color = color(i),
                 width = place(spread.p50),

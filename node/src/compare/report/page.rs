@@ -60,16 +60,16 @@ pub(super) fn page(comparison: &Comparison) -> String {
         tables::figures(comparison)
     );
     section(&mut html, "figures", "All figures", &figures);
-    let _ = write!(html, "</main>\n<footer>\n{}</footer>\n</body></html>\n", footer(comparison));
+    let _ = writeln!(html, "</main>\n<footer>\n{}</footer>\n</body></html>", footer(comparison));
     html
 }
 
 fn section(html: &mut String, id: &str, title: &str, content: &str) {
     if !content.is_empty() {
-        let _ = write!(
+        let _ = writeln!(
             html,
             "<section id=\"{id}\" aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2>\
-             \n{content}</section>\n"
+             \n{content}</section>"
         );
     }
 }

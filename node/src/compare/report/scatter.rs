@@ -32,23 +32,23 @@ pub(super) fn figure(comparison: &Comparison) -> Option<String> {
     for tick in axis.ticks() {
         let (x, y) = (across(tick), up(tick));
         let label = Text(&short_time(tick)).to_string();
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<path class=\"grid\" d=\"M{x:.1} {y0}V{y1}M{x0} {y:.1}H{x1}\"/>\
              <text x=\"{x:.1}\" y=\"{below:.1}\" text-anchor=\"middle\">{label}</text>\
-             <text x=\"{beside:.1}\" y=\"{middle:.1}\" text-anchor=\"end\">{label}</text>\n",
+             <text x=\"{beside:.1}\" y=\"{middle:.1}\" text-anchor=\"end\">{label}</text>",
             below = y0 + 16.0,
             beside = x0 - 6.0,
             middle = y + 4.0,
         );
     }
-    let _ = write!(
+    let _ = writeln!(
         svg,
         "<path class=\"equal\" d=\"M{x0} {y0}L{x1} {y1}\"/>\
          <path class=\"axis\" d=\"M{x0} {y1}V{y0}H{x1}\"/>\
          <text class=\"name\" x=\"{center}\" y=\"{bottom}\" text-anchor=\"middle\">{first}</text>\
          <text class=\"name\" transform=\"translate(14 {middle}) rotate(-90)\" \
-         text-anchor=\"middle\">{others}</text>\n",
+         text-anchor=\"middle\">{others}</text>",
         center = (x0 + x1) / 2.0,
         bottom = HEIGHT - 10.0,
         middle = (y0 + y1) / 2.0,
@@ -59,9 +59,9 @@ pub(super) fn figure(comparison: &Comparison) -> Option<String> {
         }),
     );
     for point in &points {
-        let _ = write!(
+        let _ = writeln!(
             svg,
-            "<g class=\"point b{}\">{}<title>{}: {} on {}, {} on {}</title></g>\n",
+            "<g class=\"point b{}\">{}<title>{}: {} on {}, {} on {}</title></g>",
             color(point.backend),
             mark(point.backend, across(point.x), up(point.y)),
             Text(point.case),

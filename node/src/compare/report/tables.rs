@@ -17,7 +17,7 @@ fn table(name: &str, class: &str, head: &[&str], body: &str) -> String {
     for cell in head {
         let _ = write!(html, "<th scope=\"col\">{}</th>", Text(cell));
     }
-    let _ = write!(html, "</tr></thead><tbody>\n{body}</tbody></table></div>\n");
+    let _ = writeln!(html, "</tr></thead><tbody>\n{body}</tbody></table></div>");
     html
 }
 
@@ -31,19 +31,19 @@ pub(super) fn divergences(comparison: &Comparison) -> String {
             let against = divergence.against.words(&comparison.backends);
             let mut rows = String::new();
             for difference in &divergence.differences {
-                let _ = write!(
+                let _ = writeln!(
                     rows,
                     "<tr><th scope=\"row\">{}</th><td><code>{}</code></td>\
-                     <td><code>{}</code></td></tr>\n",
+                     <td><code>{}</code></td></tr>",
                     Text(&difference.field),
                     Text(&difference.left),
                     Text(&difference.right)
                 );
             }
-            let _ = write!(
+            let _ = writeln!(
                 html,
                 "<article class=\"divergence\"><h3>{}</h3><p>{} against {}, {}. \
-                 <span class=\"path\">{}</span></p>\n{}</article>\n",
+                 <span class=\"path\">{}</span></p>\n{}</article>",
                 Text(&case.name),
                 Text(backend),
                 Text(against),
@@ -90,7 +90,7 @@ pub(super) fn verdicts(comparison: &Comparison) -> String {
             Some(Answer::No) => ("bad", "✗ diverge"),
             Some(Answer::Unknown) => ("unsure", "? unknown"),
         };
-        let _ = write!(rows, "<td class=\"{class}\">{word}</td></tr>\n");
+        let _ = writeln!(rows, "<td class=\"{class}\">{word}</td></tr>");
     }
     let mut head = vec!["Case"];
     head.extend(comparison.backends.iter().map(|backend| backend.id.as_str()));
@@ -151,7 +151,7 @@ pub(super) fn figures(comparison: &Comparison) -> String {
                     );
                 }
                 let ratio = case.ratio(i, measure).map_or("–".into(), show_ratio);
-                let _ = write!(rows, "<td class=\"number\">{ratio}</td></tr>\n");
+                let _ = writeln!(rows, "<td class=\"number\">{ratio}</td></tr>");
             }
         }
     }
