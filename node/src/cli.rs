@@ -28,8 +28,8 @@ Examples:
     pvf validate --code runtime.wasm --params params.scale --json
 
 Exit codes:
-  0  valid, or accepted
-  1  invalid, or rejected
+  0  valid, accepted, or all agree
+  1  invalid, rejected, or something diverges
   2  wrong usage: an unknown option, a file that can't be read, parameters that make no sense
   3  could not tell: the code can't be prepared, this machine has a problem, or interrupted";
 

@@ -13,8 +13,8 @@ const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/guests/blobs
 /// A name that would be seen if it were taken for markup.
 const EVIL: &str = "<script>window.evil = 1</script><img src=x onerror=\"window.evil = 1\">";
 
-/// Writes a case for the example in WebAssembly, and with PolkaVM for another program that accepts
-/// the same candidate with another result.
+/// Writes a case for the example in WebAssembly and, for PolkaVM, another program that accepts the
+/// same good candidate with another result.
 fn write_case(place: &Place, file: &str, name: &str, block: &str, expect: &str) {
     let polkavm = if cfg!(feature = "polkavm") && block.contains("good") {
         format!("polkavm = \"{GUESTS}/hasher.polkavm\"\n")
@@ -22,7 +22,7 @@ fn write_case(place: &Place, file: &str, name: &str, block: &str, expect: &str) 
         String::new()
     };
     let text = format!(
-        "name = '''{name}'''\nwasm = \"{EXAMPLES}/adder.wasm\"\n{polkavm}\
+        "name = '''{name}'''\nwasm = \"{GUESTS}/adder.wasm\"\n{polkavm}\
          parent_head = \"{EXAMPLES}/adder-parent-head.hex\"\n\
          block = \"{EXAMPLES}/{block}\"\n{expect}"
     );

@@ -72,11 +72,11 @@ impl Browser {
             directory,
             _watched: watched,
         };
-        let page = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
+        let page = browser.call("Target.createTarget", &json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": page["targetId"], "flatten": true });
-        browser.session = browser.call("Target.attachToTarget", attach)["sessionId"].clone();
+        browser.session = browser.call("Target.attachToTarget", &attach)["sessionId"].clone();
         for domain in ["Page", "Runtime", "Log", "Network"] {
-            browser.call(&format!("{domain}.enable"), json!({}));
+            browser.call(&format!("{domain}.enable"), &json!({}));
         }
         Some(browser)
     }
@@ -86,12 +86,12 @@ impl Browser {
         let screen = json!({
             "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600,
         });
-        self.call("Emulation.setDeviceMetricsOverride", screen);
+        self.call("Emulation.setDeviceMetricsOverride", &screen);
         let theme = json!({ "features": [{ "name": "prefers-color-scheme", "value": theme }] });
-        self.call("Emulation.setEmulatedMedia", theme);
+        self.call("Emulation.setEmulatedMedia", &theme);
         self.events.clear();
         let url = format!("file://{}", file.display());
-        let went = self.call("Page.navigate", json!({ "url": url }));
+        let went = self.call("Page.navigate", &json!({ "url": url }));
         assert!(went["errorText"].is_null(), "{went}");
         while !self.events.iter().any(|event| event["method"] == "Page.loadEventFired") {
             let event = self.receive();
@@ -103,7 +103,7 @@ impl Browser {
     #[track_caller]
     pub fn evaluate(&mut self, expression: &str) -> Value {
         let evaluated = json!({ "expression": expression, "returnByValue": true });
-        let answer = self.call("Runtime.evaluate", evaluated);
+        let answer = self.call("Runtime.evaluate", &evaluated);
         assert!(answer["exceptionDetails"].is_null(), "{expression}: {answer}");
         answer["result"]["value"].clone()
     }
@@ -128,14 +128,14 @@ impl Browser {
     pub fn photograph(&mut self, name: &str) {
         let Some(folder) = env::var_os(SCREENSHOTS) else { return };
         let whole = json!({ "captureBeyondViewport": true });
-        let picture = self.call("Page.captureScreenshot", whole);
+        let picture = self.call("Page.captureScreenshot", &whole);
         let png = decode_base64(picture["data"].as_str().unwrap());
         fs::write(Path::new(&folder).join(name), png).unwrap();
     }
 
     /// Ends the browser, and checks that nothing of it is left.
     pub fn close(mut self) {
-        self.call("Browser.close", json!({}));
+        self.call("Browser.close", &json!({}));
         drop(self.to.take());
         assert!(self.child.wait().unwrap().success());
         // Its helpers end by themselves when it is gone.
@@ -151,7 +151,7 @@ impl Browser {
     }
 
     #[track_caller]
-    fn call(&mut self, method: &str, params: Value) -> Value {
+    fn call(&mut self, method: &str, params: &Value) -> Value {
         self.last_id += 1;
         let id = self.last_id;
         let mut message = json!({ "id": id, "method": method, "params": params });
