@@ -69,7 +69,7 @@ impl Bar {
     pub(crate) fn advance(&self, done: u64, left: Option<Duration>) {
         self.bar.set_position(done);
         self.bar.set_message(match left {
-            Some(left) => format!("{}, {} left", self.message, HumanDuration(left)),
+            Some(left) => format!("{} left  {}", HumanDuration(left), self.message),
             None => self.message.clone(),
         });
     }

@@ -6,6 +6,9 @@ use super::{
 use crate::{failure::Answer, samples::Samples};
 use serde::Serialize;
 
+/// With more cases than these, what was measured is shown for all of them together.
+pub(crate) const MANY: usize = 12;
+
 /// What a run has found out.
 #[derive(Debug)]
 pub(crate) struct Comparison {
@@ -64,7 +67,8 @@ pub(crate) struct Totals {
 }
 
 impl Comparison {
-    pub(crate) fn new(plan: &Plan, rounds: &[Round]) -> Self {
+    /// Takes the rounds case by case.
+    pub(crate) fn new(plan: &Plan, rounds: &[Vec<Round>]) -> Self {
         let backends = plan.backends.iter().map(|backend| Backend {
             id: backend.id.to_string(),
             version: backend.version.to_owned(),
@@ -126,10 +130,10 @@ impl SeenDivergence {
 }
 
 impl ComparedCase {
-    fn new(plan: &Plan, at: usize, rounds: &[Round]) -> Self {
+    fn new(plan: &Plan, at: usize, rounds: &[Vec<Round>]) -> Self {
         let case = &plan.cases[at];
         let mut divergences: Vec<SeenDivergence> = vec![];
-        for round in rounds.iter().filter(|round| round.case == at) {
+        for round in &rounds[at] {
             for divergence in &round.divergences {
                 let is_same = |seen: &&mut SeenDivergence| {
                     (seen.divergence.backend, seen.divergence.against)
@@ -183,10 +187,10 @@ impl ComparedCase {
 }
 
 impl Column {
-    fn new(plan: &Plan, case: usize, backend: usize, rounds: &[Round]) -> Option<Self> {
+    fn new(plan: &Plan, case: usize, backend: usize, rounds: &[Vec<Round>]) -> Option<Self> {
         let program = plan.cases[case].programs[backend].as_ref()?;
         let of_case = |case: usize| {
-            let rounds = rounds.iter().filter(move |round| round.case == case);
+            let rounds = rounds[case].iter();
             rounds.filter_map(move |round| Some((round, round.samples[backend].as_ref()?)))
         };
         let known = |sample: &&Sample| sample.is_known();

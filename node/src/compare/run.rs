@@ -24,12 +24,12 @@ pub(crate) struct LogOptions {
     pub(crate) resume: bool,
 }
 
-/// Runs what the log does not have yet. Gives all rounds.
+/// Runs what the log does not have yet. Gives all rounds, case by case.
 pub(crate) async fn run(
     plan: &Plan,
     session: &Session,
     log: Option<&LogOptions>,
-) -> Result<Vec<Round>, Failure> {
+) -> Result<Vec<Vec<Round>>, Failure> {
     let (log, rounds) = match log {
         None => (Log::none(), vec![]),
         Some(LogOptions { path, resume }) => {
@@ -69,7 +69,8 @@ fn temporary_cache() -> Result<TempDir, Failure> {
 struct Run<'a> {
     plan: &'a Plan,
     log: Log,
-    rounds: Vec<Round>,
+    /// By case.
+    rounds: Vec<Vec<Round>>,
     done: HashSet<(Phase, usize, usize)>,
     codes: Codes,
     left: TimeLeft,
@@ -89,7 +90,11 @@ impl<'a> Run<'a> {
         }
         let done = rounds.iter().map(|round| (round.phase, round.case, round.run)).collect();
         let bar = Bar::start(steps);
-        Self { plan, log, rounds, done, codes: Codes::default(), left, steps, bar }
+        let mut by_case: Vec<Vec<Round>> = plan.cases.iter().map(|_| vec![]).collect();
+        for round in rounds {
+            by_case[round.case].push(round);
+        }
+        Self { plan, log, rounds: by_case, done, codes: Codes::default(), left, steps, bar }
     }
 
     /// Prepares everything, as often as planned, each time from nothing. Gives the last cache.
@@ -183,7 +188,7 @@ impl<'a> Run<'a> {
             cache.prepared.extend(programs.map(|program| program.artifact.clone()));
             self.log.add(&round)?;
             self.done.insert((phase, at, run));
-            self.rounds.push(round);
+            self.rounds[at].push(round);
             self.left.did(phase, start.elapsed());
             self.show();
         }
@@ -194,7 +199,7 @@ impl<'a> Run<'a> {
     /// not, as soon as that is known.
     fn is_worth(&self, phase: Phase, at: usize, run: usize) -> bool {
         let is_timed = || {
-            let rounds = self.rounds.iter().filter(|round| round.case == at);
+            let rounds = self.rounds[at].iter();
             let mut samples = rounds.flat_map(|round| round.samples.iter().flatten());
             samples.all(|sample| sample.outcome.class.is_timed())
         };
@@ -254,8 +259,8 @@ impl<'a> Run<'a> {
 
     /// What the backend made of the case when that was first known.
     fn before(&self, at: usize, backend: usize) -> Option<Sample> {
-        let rounds = self.rounds.iter().filter(|round| round.case == at);
-        let mut samples = rounds.filter_map(|round| round.samples[backend].as_ref());
+        let mut samples =
+            self.rounds[at].iter().filter_map(|round| round.samples[backend].as_ref());
         samples.find(|sample| sample.is_known()).cloned()
     }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Comparison, Divergence, Measure,
-    comparison::{Backend, ComparedCase, Spread},
+    comparison::{Backend, ComparedCase, MANY, Spread},
     measure::show_ratio,
 };
 use crate::{
@@ -18,11 +18,14 @@ pub(crate) struct Text<'a>(pub(crate) &'a Comparison);
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self(comparison) = *self;
-        for case in &comparison.cases {
-            if case.columns.iter().any(Option::is_some) {
-                writeln!(f, "{}", clean(&case.name))?;
-                writeln!(f, "{}", measures(comparison, case))?;
+        if comparison.cases.len() <= MANY {
+            for case in &comparison.cases {
+                if case.columns.iter().any(Option::is_some) {
+                    writeln!(f, "{}", clean(&case.name))?;
+                    writeln!(f, "{}", measures(comparison, case))?;
+                }
             }
+            writeln!(f, "Medians. In brackets the range of the middle half.\n")?;
         }
         if comparison.cases.len() > 1 && comparison.backends.len() > 1 {
             writeln!(
@@ -32,8 +35,6 @@ impl Display for Text<'_> {
             )?;
             writeln!(f, "{}", mean_ratios(comparison))?;
         }
-        writeln!(f, "Medians. In brackets the range of the middle half.")?;
-        writeln!(f)?;
         writeln!(f, "{}", verdicts(comparison))?;
         for case in &comparison.cases {
             for seen in &case.divergences {

@@ -2,13 +2,14 @@
 
 use super::html::Text;
 use crate::{
-    compare::{Comparison, Measure, comparison::Spread, measure::show_ratio},
+    compare::{
+        Comparison, Measure,
+        comparison::{MANY, Spread},
+        measure::show_ratio,
+    },
     samples::Samples,
 };
 use std::fmt::Write;
-
-/// With more cases than these, bars are for all cases together.
-const MAX_GROUPS: usize = 12;
 
 /// The bars of all measures for which there are values.
 pub(super) fn figures(comparison: &Comparison) -> String {
@@ -42,7 +43,7 @@ struct Group<'a> {
 fn groups(comparison: &Comparison, measure: Measure) -> Vec<Group<'_>> {
     let backends = 0..comparison.backends.len();
     let mut groups: Vec<Group<'_>>;
-    if comparison.cases.len() <= MAX_GROUPS {
+    if comparison.cases.len() <= MANY {
         groups = comparison
             .cases
             .iter()

@@ -2,15 +2,16 @@
 
 use super::html::{Text, plural};
 use crate::{
-    compare::{Comparison, Measure, measure::show_ratio},
+    compare::{Comparison, Measure, comparison::MANY, measure::show_ratio},
     failure::Answer,
 };
 use std::fmt::Write;
 
 /// A table that scrolls in a box of its own where it is too wide.
 fn table(name: &str, class: &str, head: &[&str], body: &str) -> String {
+    let scroll = if body.matches("<tr>").count() > 2 * MANY { "scroll tall" } else { "scroll" };
     let mut html = format!(
-        "<div class=\"scroll\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\">\
+        "<div class=\"{scroll}\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\">\
          <table class=\"{class}\"><caption>{name}</caption><thead><tr>",
         name = Text(name)
     );
@@ -71,14 +72,14 @@ pub(super) fn verdicts(comparison: &Comparison) -> String {
                 None => write!(rows, "<td class=\"none\">–</td>"),
                 Some(column) => {
                     let outcome = &column.outcome;
-                    let more = outcome.head.as_ref().or(outcome.message.as_ref());
+                    let more = outcome.head.as_deref().or(outcome.message.as_deref());
                     write!(
                         rows,
                         "<td>{}{}</td>",
                         Text(outcome.class.words()),
                         more.map_or_else(String::new, |more| format!(
                             "<br><code>{}</code>",
-                            Text(more)
+                            Text(&shortened(more))
                         ))
                     )
                 }
@@ -96,6 +97,15 @@ pub(super) fn verdicts(comparison: &Comparison) -> String {
     head.extend(comparison.backends.iter().map(|backend| backend.id.as_str()));
     head.push("Judgement");
     table("Verdicts", "verdicts", &head, &rows)
+}
+
+/// An error's words, as far as a table has room for them.
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 120;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// By how much the other backends differ from the first, over all cases.
