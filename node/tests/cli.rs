@@ -115,6 +115,38 @@ fn a_good_candidate_is_valid_with_the_new_head() {
 }
 
 #[test]
+fn the_gas_that_a_candidate_used_is_said_and_limited() {
+    let place = Place::new();
+    let used = |more: &[&str]| {
+        let json = place.validate_example(more).expect_verdict("valid", 0);
+        json["execute"]["gas_used"].as_u64()
+    };
+    assert_eq!(used(&[]), None);
+    let gas = used(&["--executor-param", "MaxGas=9223372036854775807"]).unwrap();
+    assert_eq!(used(&["--executor-param", &format!("MaxGas={gas}")]), Some(gas));
+    let less = format!("MaxGas={}", gas - 1);
+    let json = place.validate_example(&["--executor-param", &less]).expect_invalid("out_of_gas");
+    assert_eq!(json["execute"]["gas_used"], gas - 1);
+
+    let head = format!("@{EXAMPLES}/adder-parent-head.hex");
+    let (code, block) = (blob("adder.wasm"), example("adder-good.block"));
+    let run = place.run(&[
+        "validate",
+        "--code",
+        &code,
+        "--parent-head",
+        &head,
+        "--block",
+        &block,
+        "--executor-param",
+        &less,
+    ]);
+    let text = &run.expect(1).stdout;
+    assert!(text.contains("out of gas"), "{text}");
+    assert!(text.contains(&format!("gas used  {}\n", gas - 1)), "{text}");
+}
+
+#[test]
 fn a_bad_candidate_is_invalid() {
     let place = Place::new();
     let blobs = if cfg!(feature = "polkavm") { &["wasm", "polkavm"][..] } else { &["wasm"] };

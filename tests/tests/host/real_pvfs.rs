@@ -194,6 +194,7 @@ async fn blocks_of_a_cumulus_parachain_are_valid_with_the_recorded_results() {
     host.shut_down().await;
 }
 
+#[cfg(feature = "wasmtime")]
 #[tokio::test(flavor = "multi_thread")]
 async fn metering_changes_no_verdict_and_counts_what_it_always_counted() {
     let Some(directory) = fixtures() else { return };
