@@ -23,6 +23,7 @@
 //! A start function would run before anybody could say how much gas there is. So it becomes an
 //! exported function ([`START`]), which is called first thing after that has been said.
 
+use crate::bulk;
 use pvf_host_core::backend::RuntimeConstructionError;
 use std::{
     cell::Cell,
@@ -37,8 +38,6 @@ use wasm_instrument::{
     },
 };
 use wasmtime::{AsContextMut, Global, Instance, Val};
-
-use crate::bulk;
 
 /// The name of the global with the gas that is left.
 const GAS_LEFT: &str = "pvf-host: gas left";

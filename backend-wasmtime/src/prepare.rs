@@ -65,7 +65,7 @@ pub(crate) fn prepare(
     params: &ExecutorParams,
 ) -> Result<Vec<u8>, BackendPrepareError> {
     let (module, removed) = read(code, params)?;
-    compile(module, removed, params).map_err(|message| {
+    compile(module, removed.as_ref(), params).map_err(|message| {
         let bulk_memory = params.wasm_ext_bulk_memory();
         BackendPrepareError::Compilation(proposals::why_refused(code, bulk_memory, message))
     })
@@ -104,13 +104,13 @@ fn has_data_count(module: &Module) -> bool {
 
 fn compile(
     module: Module,
-    removed: Option<bulk::Removed>,
+    removed: Option<&bulk::Removed>,
     params: &ExecutorParams,
 ) -> Result<Vec<u8>, String> {
     let form = Form::new(module.start_section().is_some(), params.max_gas().is_some());
     let message = |error: wasmtime::Error| format!("{error:#}");
     let engine = engine::engine(params).map_err(message)?;
-    let wasm = final_form(module, removed.as_ref(), params, &engine)?;
+    let wasm = final_form(module, removed, params, &engine)?;
     let mut artifact = engine.precompile_module(&wasm).map_err(message)?;
     artifact.push(form as u8);
     Ok(artifact)
