@@ -325,9 +325,9 @@ fn a_backend_that_is_not_there_is_wrong_usage_with_the_feature_that_brings_it() 
 fn a_case_runs_on_the_backends_that_take_its_code_and_one_at_least_has_to() {
     let place = Place::new();
     let both = write_case(&place, "a.toml", "messages", &no_messages(1), "");
-    let (key, guest, taken) = match BACKENDS[0] {
-        "wasmtime" => ("polkavm", "messages.polkavm", cfg!(feature = "polkavm")),
-        _ => ("wasm", "messages.wasm", false),
+    let (key, guest, feature, taken) = match BACKENDS[0] {
+        "wasmtime" => ("polkavm", "messages.polkavm", "polkavm", cfg!(feature = "polkavm")),
+        _ => ("wasm", "messages.wasm", "wasmtime", false),
     };
     let other = place.write(
         "b.toml",
@@ -339,7 +339,7 @@ fn a_case_runs_on_the_backends_that_take_its_code_and_one_at_least_has_to() {
     assert!(json["cases"][1]["agree"].is_null());
     let run = compare(&place, &[&[&*other], &first[..]].concat());
     run.expect_usage("there is nothing to run");
-    assert_eq!(run.stderr.contains(&format!("--features {key}")), !taken, "{}", run.stderr);
+    assert_eq!(run.stderr.contains(&format!("--features {feature}")), !taken, "{}", run.stderr);
 }
 
 // Logs
@@ -408,7 +408,8 @@ fn an_interrupted_run_leaves_its_log_and_nothing_else() {
     let place = Place::new();
     let [a, b] = two_cases(&place);
     let log = place.path("log").to_str().unwrap().to_owned();
-    let arguments = ["compare", &a, &b, "--runs", "100000", "--log", &log];
+    let report = place.path("report.html").to_str().unwrap().to_owned();
+    let arguments = ["compare", &a, &b, "--runs", "100000", "--log", &log, "--report", &report];
     for signal in [Signal::INT, Signal::TERM] {
         let child = place.start(&arguments);
         let seen = within(Duration::from_secs(60), || lines(&log), |lines| *lines > 5);

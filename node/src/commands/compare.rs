@@ -6,14 +6,14 @@ use crate::{
     compare::{
         Comparison, Options, Plan,
         json::ComparisonJson,
-        plan, report,
+        plan,
+        report::Report,
         run::{self, LogOptions},
         text::Text,
     },
     failure::{Answer, Failure},
     output, session,
 };
-use std::fs::File;
 
 pub(crate) fn run(args: &Compare, json: bool) -> Result<Answer, Failure> {
     let backends = plan::backends(&args.backends)?;
@@ -24,23 +24,13 @@ pub(crate) fn run(args: &Compare, json: bool) -> Result<Answer, Failure> {
         prepare_runs: args.prepare_runs.get(),
     };
     let plan = Plan::new(paths, backends, options)?;
-    let report = args.report.as_deref().map(|path| {
-        // Before the work is done: afterwards it would be a pity.
-        let file = File::options().write(true).create(true).truncate(false).open(path);
-        file.map(|file| (path, file)).map_err(|error| {
-            Failure::usage(format!("can't write the report {}: {error}", path.display()))
-        })
-    });
-    let report = report.transpose()?;
+    let report = args.report.as_deref().map(Report::open).transpose()?;
     let log = args.log.clone().map(|path| LogOptions { path, resume: args.resume });
 
     let rounds = session::run(async |session| run::run(&plan, session, log.as_ref()).await)?;
     let comparison = Comparison::new(&plan, &rounds);
-    if let Some((path, file)) = report {
-        report::write(&comparison, file).map_err(|error| {
-            let message = format!("can't write the report {}: {error}", path.display());
-            Failure::runtime("report", message)
-        })?;
+    if let Some(report) = report {
+        report.write(&comparison)?;
     }
     if json {
         output::json(&ComparisonJson::new(&comparison))?;
