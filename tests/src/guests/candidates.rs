@@ -146,8 +146,11 @@ fn big_output() -> Vec<Candidate> {
 }
 
 fn endless_loop() -> Vec<Candidate> {
-    let endless = candidate(&ENDLESS_LOOP, "never ends", (), Outcome::HardTimeout);
-    vec![endless.with_timeout(Duration::from_millis(100))]
+    let of = |name, expected| candidate(&ENDLESS_LOOP, name, (), expected);
+    vec![
+        of("never ends", Outcome::HardTimeout).with_timeout(Duration::from_millis(100)),
+        of("burns its gas", Outcome::OutOfGas).with_param(ExecutorParam::MaxGas(1_000_000)),
+    ]
 }
 
 /// The hashes are those of other implementations.
@@ -205,7 +208,11 @@ fn interpreter() -> Vec<Candidate> {
         let head = head(run(rounds).to_le_bytes());
         candidate(&INTERPRETER, format!("{rounds} rounds"), rounds, head)
     };
-    vec![of(0), of(1), of(100)]
+    let metered = |rounds, gas| of(rounds).with_param(ExecutorParam::MaxGas(gas));
+    let mut starved = metered(100, 100_000);
+    starved.expected = Outcome::OutOfGas;
+    // A round is ten thousand instructions of the guest's program, some dozen of the machine for each.
+    vec![of(0), of(1), of(100), metered(1, 10_000_000), starved]
 }
 
 fn memory_hog() -> Vec<Candidate> {

@@ -116,6 +116,8 @@ pub enum Outcome {
     Panic(String),
     /// The guest traps. How an engine calls that is its own business.
     Trap,
+    /// The guest uses up its gas.
+    OutOfGas,
     /// The guest does not end in time.
     HardTimeout,
     /// Anything else. No candidate is expected to end so.
@@ -129,6 +131,7 @@ impl From<Result<ValidationResult, ValidationError>> for Outcome {
             Err(ValidationError::Invalid(reason)) => match reason {
                 InvalidCandidate::Execution(ExecuteError::Panic(words)) => Self::Panic(words),
                 InvalidCandidate::Execution(ExecuteError::Trap(_)) => Self::Trap,
+                InvalidCandidate::Execution(ExecuteError::OutOfGas) => Self::OutOfGas,
                 InvalidCandidate::HardTimeout => Self::HardTimeout,
                 other => Self::Other(other.into()),
             },

@@ -2,7 +2,7 @@
 
 use crate::host_with;
 use pvf_tests::guests::{Candidate, GUESTS, HOST_CALLS, Outcome};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A multiple of a time limit that no machine is slow enough to reach before the job has used its CPU
 /// time.
@@ -14,10 +14,20 @@ async fn every_candidate_has_the_same_verdict_with_every_backend() {
     let mut used = BTreeSet::new();
     let mut failures = Vec::new();
     for candidate in Candidate::all() {
+        let mut gas = BTreeMap::new();
         for (backend, blob) in candidate.guest.runs() {
             let validation = host.validate(candidate.request(blob, &backend.id)).await;
             assert_eq!(validation.backend, Some(backend.id.clone()));
             used.insert((backend.id.as_str(), blob.name));
+            // What is counted is the program's, not the engine's.
+            let gas_used = validation.execute.and_then(|report| report.gas_used);
+            let others = *gas.entry(blob.name).or_insert(gas_used);
+            if gas_used != others {
+                failures.push(format!(
+                    "{} on {}, {}: {gas_used:?} gas instead of {others:?}",
+                    blob.name, backend.id, candidate.name
+                ));
+            }
             let outcome = Outcome::from(validation.verdict);
             if outcome != candidate.expected {
                 failures.push(format!(

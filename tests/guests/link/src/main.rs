@@ -6,7 +6,7 @@ use polkavm_linker::{
 };
 use std::{env, error::Error, fs};
 
-/// What the linker for WebAssembly sets aside, so that guests have as much memory left on both machines.
+/// What the linker for WebAssembly sets aside: guests have as much memory left on both machines.
 const STACK: u32 = 1 << 20;
 
 const USAGE: &str = "usage: link target 32|64 OUTPUT.json

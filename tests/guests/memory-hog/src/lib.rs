@@ -7,7 +7,8 @@
 //!
 //! A piece is a MiB, and each page of it is written to. The ways are:
 //!
-//! * 0: with the host's allocator, a few bytes less for each piece. If it has no more, it ends the call.
+//! * 0: with the host's allocator, a few bytes less for each piece. When it has no more, it ends the
+//!   call.
 //! * 1: with the machine's own instruction. If the machine refuses, the head says how far it came.
 
 #![no_std]

@@ -57,7 +57,10 @@ pub struct Arena;
 #[cfg(target_env = "polkavm")]
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        use core::{cell::UnsafeCell, sync::atomic::{AtomicUsize, Ordering::Relaxed}};
+        use core::{
+            cell::UnsafeCell,
+            sync::atomic::{AtomicUsize, Ordering::Relaxed},
+        };
 
         const SIZE: usize = 0x4000;
 
