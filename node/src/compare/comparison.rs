@@ -244,8 +244,93 @@ impl Spread {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::compare::{Class, difference::Difference};
+
+    /// A comparison of two backends, in which case `i` takes `i + 1` µs warm on the first and twice
+    /// that on the second.
+    pub(in crate::compare) fn two_backends(cases: usize) -> Comparison {
+        let backend = |id: &str| Backend { id: id.into(), version: "1".into() };
+        Comparison {
+            backends: vec![backend("one"), backend("two")],
+            cases: (0..cases).map(case).collect(),
+            options: Options { runs: 3, first_runs: 2, prepare_runs: 1 },
+        }
+    }
+
+    fn case(i: usize) -> ComparedCase {
+        ComparedCase {
+            name: format!("case {i}"),
+            path: format!("case-{i}.toml"),
+            columns: [1, 2].map(|factor| Some(column(1000 * factor * (i as u64 + 1)))).into(),
+            divergences: vec![],
+        }
+    }
+
+    fn column(warm: u64) -> Column {
+        let measured = Measure::ALL.map(|measure| match measure {
+            Measure::Warm => Samples::new([warm - 1, warm, warm + 500]),
+            Measure::Gas => Samples::new([warm]),
+            _ => Samples::new([]),
+        });
+        Column { outcome: outcome(Class::Trap), measured: measured.into() }
+    }
+
+    fn outcome(class: Class) -> Outcome {
+        Outcome { class, kind: None, message: None, head: None, digest: None }
+    }
+
+    pub(in crate::compare) fn divergence() -> SeenDivergence {
+        let [field, left, right] = ["head", "0x00", "0x01"].map(str::to_owned);
+        SeenDivergence {
+            divergence: Divergence {
+                backend: 1,
+                against: Against::Backend(0),
+                differences: vec![Difference { field, left, right }],
+            },
+            phase: Phase::Warm,
+            run: 2,
+            times: 7,
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_measures_is_that_of_their_samples() {
+        for (i, measure) in Measure::ALL.into_iter().enumerate() {
+            assert_eq!(measure as usize, i);
+        }
+    }
+
+    #[test]
+    fn one_divergence_outweighs_what_is_unknown_and_that_outweighs_agreement() {
+        let mut comparison = two_backends(5);
+        comparison.cases[1].columns[0] = None;
+        comparison.cases[2].columns = vec![None, None];
+        assert_eq!(comparison.answer(), Answer::Yes);
+        comparison.cases[3].columns[1].as_mut().unwrap().outcome = outcome(Class::Unknown);
+        assert_eq!(comparison.answer(), Answer::Unknown);
+        comparison.cases[4].divergences.push(divergence());
+        assert_eq!(comparison.answer(), Answer::No);
+        let totals = Totals { cases: 5, agreeing: 2, diverging: 1, unknown: 1, not_run: 1 };
+        assert_eq!(comparison.totals(), totals);
+    }
+
+    #[test]
+    fn ratios_are_of_medians_and_their_mean_is_geometric() {
+        let mut comparison = two_backends(3);
+        assert_eq!(comparison.cases[2].ratio(1, Measure::Warm), Some(2.0));
+        assert_eq!(comparison.cases[2].ratio(0, Measure::Warm), None);
+        assert_eq!(comparison.cases[2].ratio(1, Measure::Gas), None);
+        assert_eq!(comparison.cases[2].ratio(1, Measure::Load), None);
+        comparison.cases[0].columns[1] = Some(column(1000 * 16));
+        comparison.cases[1].columns[1] = None;
+        let (mean, cases) = comparison.mean_ratio(1, Measure::Warm).unwrap();
+        // Of 16 and 2.
+        assert!((mean - 32_f64.sqrt()).abs() < 1e-9, "{mean}");
+        assert_eq!(cases, 2);
+        assert_eq!(comparison.mean_ratio(1, Measure::Load), None);
+    }
 
     #[test]
     fn a_spread_is_shown_only_if_there_is_one() {

@@ -169,3 +169,44 @@ fn judgement(comparison: &Comparison) -> String {
 pub(crate) fn cases(count: usize) -> String {
     if count == 1 { "1 case".into() } else { format!("{count} cases") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::comparison::tests::{divergence as some_divergence, two_backends};
+
+    #[test]
+    fn few_cases_are_shown_one_by_one_and_many_together() {
+        let few = Text(&two_backends(MANY)).to_string();
+        assert_eq!(few.matches("  MEASURE").count(), MANY + 1);
+        let lines = "case 0
+  MEASURE              one                           two                           RATIO
+  warm execution       0.001 ms (0.001 to 0.002 ms)  0.002 ms (0.002 to 0.003 ms)  2.00×
+  warm execution, p95  0.002 ms                      0.003 ms                      1.67×
+  gas                  1000                          2000                          -
+";
+        assert!(few.starts_with(lines), "{few}");
+        let many = Text(&two_backends(MANY + 1)).to_string();
+        assert_eq!(many.matches("  MEASURE").count(), 1);
+        assert!(many.contains("  warm execution  2.00× (13 cases)\n"), "{many}");
+        for text in [few, many] {
+            assert!(text.contains("\ncase 11  invalid: trap or panic  "), "{text}");
+            assert!(text.ends_with(" agreeing\n"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_divergence_is_shown_with_both_sides_and_where_it_was_seen() {
+        let mut comparison = two_backends(1);
+        comparison.cases[0].divergences.push(some_divergence());
+        let text = Text(&comparison).to_string();
+        let expected = "DIVERGENCE  case 0 (case-0.toml)
+  FIELD  one   two
+  head   0x00  0x01
+  first seen executing warm, run 3; in 7 rounds
+
+1 case: 0 agreeing, 1 diverging
+";
+        assert!(text.ends_with(expected), "{text}");
+    }
+}

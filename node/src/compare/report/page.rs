@@ -111,3 +111,48 @@ fn footer(comparison: &Comparison) -> String {
         plural(options.runs),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::comparison::{
+        MANY,
+        tests::{divergence as some_divergence, two_backends},
+    };
+
+    #[test]
+    fn few_cases_have_bars_of_their_own_and_many_have_them_together() {
+        // For warm executions and for gas, on two backends.
+        for (cases, bars) in [(1, 4), (MANY, 4 * MANY), (MANY + 1, 4)] {
+            let page = page(&two_backends(cases));
+            assert_eq!(page.matches("<svg class=\"bar\"").count(), bars, "{cases}");
+            assert_eq!(page.matches("<g class=\"point b1\">").count(), cases + 1, "{cases}");
+            assert!(page.contains("All agree"));
+        }
+    }
+
+    #[test]
+    fn divergences_are_the_first_section_and_text_in_them_is_no_markup() {
+        let mut comparison = two_backends(2);
+        comparison.cases[1].divergences.push(some_divergence());
+        comparison.cases[1].name = "</td><script>".into();
+        comparison.cases[1].path = "\"><script>".into();
+        comparison.backends[0].id = "'<b>&".into();
+        let page = page(&comparison);
+        assert!(page.contains("There are divergences"));
+        let first = page.find("<section").unwrap();
+        assert!(page[first..].starts_with("<section id=\"divergences\""), "{page}");
+        for markup in ["<script", "</td><s", "<b>&"] {
+            assert!(!page.contains(markup), "{markup}");
+        }
+        assert!(page.contains("&lt;/td&gt;&lt;script&gt;"));
+    }
+
+    #[test]
+    fn a_page_names_nothing_outside_of_itself() {
+        let page = page(&two_backends(3));
+        for reference in ["http:", "https:", "src=", "href=", "url(", "@import", "<link"] {
+            assert!(!page.contains(reference), "{reference}");
+        }
+    }
+}
