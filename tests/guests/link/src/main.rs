@@ -6,8 +6,8 @@ use polkavm_linker::{
 };
 use std::{env, error::Error, fs};
 
-/// What the linker for WebAssembly sets aside: guests have as much memory left on both machines.
-const STACK: u32 = 1 << 20;
+/// As in WebAssembly, see `build`: guests have as much memory left on both machines.
+const STACK: u32 = 64 << 10;
 
 const USAGE: &str = "usage: link target 32|64 OUTPUT.json
        link latest|jam-v1|revive-v1 INPUT.elf OUTPUT.polkavm";
