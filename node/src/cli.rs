@@ -177,8 +177,11 @@ A case is a TOML file; all but the code, parent_head and block may be left out:
   head = \"0x0800…\"
   result = \"transfer.result\"             # the SCALE-encoded ValidationResult
 
-Exit codes: 0 when all backends agree, and with what is expected; 1 when something diverges; 3 when a
-backend could not tell.";
+Exit codes:
+  0  all backends agree, and with what is expected
+  1  something diverges
+  2  wrong usage
+  3  a backend could not tell";
 
 #[derive(Debug, Args)]
 #[command(after_help = COMPARE_HELP)]
@@ -214,11 +217,15 @@ const REPLAY_HELP: &str = "\
 Example:
   pvf replay corpus/ --backend polkavm --against wasmtime --workers 4
 
-Cases are as for `pvf compare`, and read one by one, so that a corpus may be as large as it likes. Code
-that several cases share is read once. Cases that have no code for one of the backends are skipped.
+Cases are as for `pvf compare`. They are read one by one, so that a corpus may be as large as it
+likes; code that several of them share is read once. Cases that have no code for one of the backends
+are skipped.
 
-Exit codes: 0 when both agree on everything, and with what is expected; 1 when something diverges; 3
-when a backend could not tell.";
+Exit codes:
+  0  both backends agree on everything, and with what is expected
+  1  something diverges
+  2  wrong usage
+  3  a backend could not tell";
 
 #[derive(Debug, Args)]
 #[command(after_help = REPLAY_HELP)]
@@ -463,6 +470,25 @@ mod tests {
         assert!(parse("pvf").is_err());
         assert!(parse("pvf cache").is_err());
         assert!(parse("pvf bench --code c --params p --count 0").is_err());
+        assert!(parse("pvf compare").is_err());
+        assert!(parse("pvf compare c --runs 0").is_err());
+        assert!(parse("pvf compare c --backends One!").is_err());
+        assert!(parse("pvf compare c --resume").is_err());
+        assert!(parse("pvf replay c --backend one").is_err());
+        assert!(parse("pvf replay c d --backend one --against two").is_err());
+    }
+
+    #[test]
+    fn backends_to_compare_keep_their_order() {
+        let Command::Compare(compare) =
+            parse("pvf compare a --backends two,one b --log l --resume").unwrap().command
+        else {
+            panic!("not comparing");
+        };
+        let names: Vec<_> = compare.backends.iter().map(BackendId::as_str).collect();
+        assert_eq!(names, ["two", "one"]);
+        assert_eq!(compare.cases, [PathBuf::from("a"), PathBuf::from("b")]);
+        assert!(compare.resume);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The report of `pvf compare`, looked at in a real browser.
 
+#![cfg(any(feature = "polkavm", feature = "wasmtime"))]
+
 mod browser;
 mod place;
 
@@ -13,18 +15,21 @@ const GUESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/guests/blobs
 /// A name that would be seen if it were taken for markup.
 const EVIL: &str = "<script>window.evil = 1</script><img src=x onerror=\"window.evil = 1\">";
 
-/// Writes a case for the example in WebAssembly and, for PolkaVM, another program that accepts the
-/// same good candidate with another result.
+/// Writes a case for the example. If there are two backends, the other has another program, which
+/// accepts the same good candidate with another result.
 fn write_case(place: &Place, file: &str, name: &str, block: &str, expect: &str) {
-    let polkavm = if cfg!(feature = "polkavm") && block.contains("good") {
-        format!("polkavm = \"{GUESTS}/hasher.polkavm\"\n")
-    } else {
-        String::new()
-    };
+    let mut code = Vec::new();
+    if cfg!(feature = "wasmtime") {
+        code.push(format!("wasm = '{GUESTS}/adder.wasm'"));
+    }
+    if cfg!(feature = "polkavm") && (code.is_empty() || block.contains("good")) {
+        let guest = if code.is_empty() { "adder" } else { "hasher" };
+        code.push(format!("polkavm = '{GUESTS}/{guest}.polkavm'"));
+    }
     let text = format!(
-        "name = '''{name}'''\nwasm = \"{GUESTS}/adder.wasm\"\n{polkavm}\
-         parent_head = \"{EXAMPLES}/adder-parent-head.hex\"\n\
-         block = \"{EXAMPLES}/{block}\"\n{expect}"
+        "name = '''{name}'''\n{}\nparent_head = '{EXAMPLES}/adder-parent-head.hex'\n\
+         block = '{EXAMPLES}/{block}'\n{expect}",
+        code.join("\n")
     );
     place.write(file, text);
 }
