@@ -143,6 +143,10 @@ impl GuestMemory for Guest {
         (u64::from(self.heap_end) / PAGE_SIZE) as u32
     }
 
+    fn preferred_pages(&self) -> u32 {
+        0
+    }
+
     fn grow(&mut self, pages: u32) -> Result<u64, GrowError> {
         let top = self.heap_top();
         // The guest may have moved the heap's end since.

@@ -71,7 +71,7 @@ fn an_output_outside_of_the_memory_is_invalid() {
         for (ptr, len) in [
             (0, 1),
             (DATA - 1, 1),
-            (DATA, 0x20_001),
+            (DATA, 0x10_001),
             (DATA, u32::MAX),
             (u32::MAX, 1),
             (u32::MAX, u32::MAX),

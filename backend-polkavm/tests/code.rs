@@ -148,7 +148,7 @@ fn a_growth_of_the_heap_with_more_operands_than_it_needs_grows_it() {
     for backend in BACKENDS {
         let params = ExecutorParams::default();
         let result = common::run_on(backend, &bytes, &params, b"", ()).0;
-        assert_eq!(common::value(result), 0x40_010);
+        assert_eq!(common::value(result), 0x30_010);
     }
 }
 

@@ -35,7 +35,7 @@ fn the_heap_grows_to_the_limit_and_not_a_byte_beyond() {
         let default = ExecutorParams::default();
         let top = grown(&program, &default, 0);
         // The input is in memory taken from the heap before.
-        assert_eq!(top, 0x40_000);
+        assert_eq!(top, 0x30_000);
         assert_eq!(grown(&program, &default, 5), top + 5);
         for (params, pages) in [(default, 2080), (params([ExecutorParam::MaxMemoryPages(1)]), 33)] {
             let end = heap_end(pages);
@@ -75,7 +75,7 @@ fn one_register_may_be_both_the_size_and_the_result() {
     for instruction_set in WITH_SBRK {
         let code = [load(instruction_set, Reg::A0, Reg::A0, 0), asm::sbrk(Reg::A0, Reg::A0)];
         let program = Program::returning(instruction_set, &code, Reg::A0);
-        assert_eq!(grown(&program, &ExecutorParams::default(), 7), 0x40_007);
+        assert_eq!(grown(&program, &ExecutorParams::default(), 7), 0x30_007);
     }
 }
 
@@ -89,7 +89,7 @@ fn each_pair_of_registers_grows_the_heap() {
             }
         }
         let program = Program::returning(instruction_set, &code, Reg::S1);
-        assert_eq!(value(run(&program)), 0x40_000 + 16 * 3);
+        assert_eq!(value(run(&program)), 0x30_000 + 16 * 3);
     }
 }
 
@@ -102,7 +102,7 @@ fn memory_is_accessible_up_to_the_end_of_the_page() {
         let code = [
             asm::load_imm(Reg::A2, size),
             asm::sbrk(Reg::A1, Reg::A2),
-            asm::load_imm(Reg::A3, 0x40_000),
+            asm::load_imm(Reg::A3, 0x30_000),
             asm::load_indirect_u8(Reg::A4, Reg::A3, offset),
         ];
         let program = Program::returning(LATEST, &code, Reg::A4);

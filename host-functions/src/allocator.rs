@@ -216,8 +216,8 @@ impl Allocator {
     }
 }
 
-/// Grows the memory to at least `end` bytes: to twice its size if the limit allows, else up to the
-/// limit. Returns where the new memory begins.
+/// Grows the memory to at least `end` bytes: to the size that it prefers if the limit allows, else up
+/// to the limit. Returns where the new memory begins.
 #[cold]
 fn grow<M>(memory: &mut M, end: u64) -> Result<u64, AllocatorError>
 where
@@ -232,7 +232,7 @@ where
     }
     // A limit above 4 GiB leads to a size that no memory can have, and so to an error, even when
     // less would do. That, too, is what the reference implementation does.
-    let target = current.saturating_mul(2).min(limit).max(required);
+    let target = memory.preferred_pages().min(limit).max(required);
     memory.grow(target - current).map_err(|_| AllocatorError::OutOfSpace)
 }
 

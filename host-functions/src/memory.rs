@@ -63,6 +63,13 @@ pub trait GuestMemory {
         (*bytes).try_into().map_err(|_| MemoryError::OutOfBounds)
     }
 
+    /// To how many pages the allocator grows the memory if it can, when it needs more than there are:
+    /// to twice as many, which is part of the consensus for WebAssembly. An engine whose guests take
+    /// memory behind the allocator's says 0, for no more than is needed.
+    fn preferred_pages(&self) -> u32 {
+        self.pages().saturating_mul(2)
+    }
+
     /// How many pages there are.
     fn pages(&self) -> u32 {
         (self.size() / PAGE_SIZE) as u32

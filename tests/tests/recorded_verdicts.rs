@@ -1,4 +1,5 @@
 //! The reference implementation's answers, recorded by the differential test.
+#![cfg(feature = "wasmtime")]
 
 use parity_scale_codec::Decode;
 use pvf_host_core::{
@@ -76,7 +77,6 @@ fn check(backend: &'static str) {
     assert_eq!(seen.len(), 4, "{seen:?}");
 }
 
-#[cfg(feature = "wasmtime")]
 #[test]
 fn wasmtime_gives_the_recorded_answers() {
     check("wasmtime");

@@ -195,7 +195,9 @@ fn to_text(columns: &[Column]) -> String {
         }));
         if candidate.new_head.is_some() {
             table.row(cells("  new head", &|column| {
-                validation(column).verdict.map_or_else(|_| "-".into(), |new| verdict::head(&new))
+                validation(column)
+                    .verdict
+                    .map_or_else(|_| "-".into(), |new| brief(&new.head_data.0))
             }));
         }
         table.row(cells("  executed in", &|column| {
@@ -208,4 +210,15 @@ fn to_text(columns: &[Column]) -> String {
         Answer::Unknown => "A backend could not tell.",
     };
     format!("{table}\n{judgement}\n")
+}
+
+/// The beginning and the end of some bytes, and how many they are: a column is narrow.
+fn brief(bytes: &[u8]) -> String {
+    let digits = hex::encode(bytes);
+    match (digits.get(..12), digits.len().checked_sub(10).and_then(|at| digits.get(at..))) {
+        (Some(start), Some(end)) if digits.len() > 32 => {
+            format!("{start}…{end} ({} bytes)", bytes.len())
+        }
+        _ => digits,
+    }
 }

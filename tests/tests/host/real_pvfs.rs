@@ -32,6 +32,7 @@ impl Fixtures {
         hex::decode(String::from_utf8(self.read(name)).unwrap().trim()).unwrap()
     }
 
+    #[cfg(feature = "wasmtime")]
     fn pvf(&self, name: &str) -> Pvf {
         Pvf::new(Code::new(self.read(name)))
     }
@@ -41,6 +42,7 @@ fn request(pvf: Pvf, params: ValidationParams) -> ValidationRequest {
     ValidationRequest::from_params(pvf, params, ValidationKind::Approval)
 }
 
+#[cfg(feature = "wasmtime")]
 fn adder_params(fixtures: &Fixtures, block: &str) -> ValidationParams {
     ValidationParams {
         parent_head: fixtures.read_hex("adder-parent-head.hex").into(),
@@ -51,6 +53,7 @@ fn adder_params(fixtures: &Fixtures, block: &str) -> ValidationParams {
     }
 }
 
+#[cfg(feature = "wasmtime")]
 fn is_panic(verdict: &Result<ValidationResult, ValidationError>) -> bool {
     matches!(
         verdict,
