@@ -12,6 +12,8 @@ mod queueing;
 mod random;
 #[cfg(any(feature = "polkavm", feature = "wasmtime"))]
 mod real_pvfs;
+#[cfg(any(feature = "polkavm", feature = "wasmtime"))]
+mod refused_artifacts;
 mod retry;
 mod verdicts;
 #[cfg(feature = "wasmtime")]
