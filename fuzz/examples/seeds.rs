@@ -43,6 +43,7 @@ fn main() {
     artifact_header();
     worker_messages();
     prepare();
+    programs();
     host_calls();
     for seed in 0..4 {
         write("allocator", &format!("noise-{seed}"), &noise(seed, 200));
@@ -269,6 +270,59 @@ fn prepare() {
     for (name, options, text) in modules {
         let code = wat::parse_str(text).expect("a module");
         write("prepare_bytes", name, &[&[options], &code[..]].concat());
+    }
+}
+
+/// A program in each instruction set: calls the host, computes, loops, and uses its memory.
+fn programs() {
+    use polkavm_common::{
+        program::{InstructionSetKind, Reg, asm},
+        writer::ProgramBlobBuilder,
+    };
+    const DATA: u32 = 0x30_000;
+    for (name, instruction_set) in [
+        ("latest-32", InstructionSetKind::Latest32),
+        ("latest-64", InstructionSetKind::Latest64),
+        ("revive-v1", InstructionSetKind::ReviveV1),
+        ("jam-v1", InstructionSetKind::JamV1),
+    ] {
+        let mut builder = ProgramBlobBuilder::new(instruction_set);
+        builder.set_ro_data_size(8);
+        builder.set_ro_data(b"constant".to_vec());
+        builder.set_rw_data_size(100);
+        builder.set_rw_data(b"variable".to_vec());
+        builder.set_stack_size(4096);
+        builder.add_import(b"ext_allocator_malloc_version_1");
+        builder.add_import(b"ext_logging_max_level_version_1");
+        builder.add_export_by_basic_block(0, b"validate_block");
+        let mut code = vec![
+            asm::load_indirect_u8(Reg::S0, Reg::A0, 0),
+            asm::load_imm(Reg::A0, 100),
+            asm::ecalli(0),
+            asm::store_indirect_u8(Reg::S0, Reg::A0, 5),
+            asm::store_indirect_u8(Reg::S0, Reg::SP, -4),
+            asm::ecalli(1),
+        ];
+        if matches!(name, "latest-32" | "latest-64") {
+            code.extend([asm::load_imm(Reg::A1, 70_000), asm::sbrk(Reg::A2, Reg::A1)]);
+        }
+        code.extend([
+            asm::load_imm(Reg::S1, 20),
+            asm::fallthrough(),
+            asm::add_imm_32(Reg::S1, Reg::S1, -1),
+            asm::mul_32(Reg::S0, Reg::S0, Reg::S1),
+            asm::branch_not_eq_imm(Reg::S1, 0, 1),
+            asm::store_u8(Reg::S0, DATA as i32 + 50),
+        ]);
+        if instruction_set.is_64_bit() {
+            code.push(asm::load_imm64(Reg::A0, u64::from(DATA) | 64 << 32));
+        } else {
+            code.extend([asm::load_imm(Reg::A0, DATA as i32), asm::load_imm(Reg::A1, 64)]);
+        }
+        code.push(asm::ret());
+        builder.set_code(&code, &[1]);
+        let program = builder.to_vec().expect("a program");
+        write("programs", name, &[&[0], &program[..]].concat());
     }
 }
 

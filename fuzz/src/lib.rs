@@ -8,6 +8,8 @@ mod frames;
 mod meter;
 #[cfg(feature = "wasmtime")]
 mod prepare;
+#[cfg(feature = "polkavm")]
+mod programs;
 
 pub use decode::{
     artifact_header, decompress, executor_params, validation_params, validation_result,
@@ -16,6 +18,8 @@ pub use decode::{
 pub use frames::frames;
 #[cfg(feature = "wasmtime")]
 pub use prepare::{prepare_bytes, prepare_module};
+#[cfg(feature = "polkavm")]
+pub use programs::programs;
 
 /// Uses the allocator and a model of it in step.
 pub fn allocator(data: &[u8]) {
