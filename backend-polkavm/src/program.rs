@@ -1,6 +1,6 @@
 //! Reading and checking programs.
 
-use crate::sbrk;
+use crate::{MAGIC, sbrk};
 use polkavm::{ProgramBlob, ProgramCounter, program::Instruction};
 
 /// The function that every PVF exports.
@@ -21,6 +21,10 @@ pub(crate) struct Checked {
 ///
 /// Says what is wrong with it.
 pub(crate) fn check(code: &[u8]) -> Result<Checked, String> {
+    if !code.starts_with(MAGIC) {
+        let begins = code[..code.len().min(8)].escape_ascii();
+        return Err(format!("no program for PolkaVM: the code begins with \"{begins}\""));
+    }
     let blob = ProgramBlob::parse(code.into()).map_err(|error| error.to_string())?;
     check_exports(&blob)?;
     check_imports(&blob)?;

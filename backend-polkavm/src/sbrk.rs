@@ -42,11 +42,12 @@ impl Calls {
     }
 }
 
-/// Replaces every `sbrk` in a program.
+/// Replaces every `sbrk` in a program, and makes sure that nothing else in it means anything else then.
 ///
 /// # Errors
 ///
-/// When one of them has no operands, or they use more than [`MAX_CALLS`] pairs of registers.
+/// When one of them has no operands, or they use more than [`MAX_CALLS`] pairs of registers; or when
+/// another instruction is so written that its operands reach into one of them.
 pub(crate) fn replace(program: &[u8]) -> Result<(Vec<u8>, Calls), String> {
     let bytes: polkavm::ArcBytes = program.into();
     let blob = ProgramBlob::parse(bytes.clone()).map_err(|error| error.to_string())?;
@@ -64,7 +65,45 @@ pub(crate) fn replace(program: &[u8]) -> Result<(Vec<u8>, Calls), String> {
         write_call(blob.isa(), number, at, &mut program[place])
             .ok_or_else(|| format!("sbrk without operands at {at}"))?;
     }
+    let rewritten = ProgramBlob::parse(program[..].into()).map_err(|error| error.to_string())?;
+    check(&blob, &rewritten, &calls)?;
     Ok((program, calls))
+}
+
+/// Whether `after` is `before`, but for the calls.
+fn check(before: &ProgramBlob, after: &ProgramBlob, calls: &Calls) -> Result<(), String> {
+    let changed = |at: ProgramCounter| {
+        format!("the instruction at {at} is so written that its operands reach into an sbrk")
+    };
+    let mut after = after.instructions_bounded_at(ProgramCounter(0));
+    for expected in before.instructions_bounded_at(ProgramCounter(0)) {
+        let at = expected.offset;
+        let Some(mut found) = after.next() else { return Err(changed(at)) };
+        if let Instruction::sbrk(result, size) = expected.kind {
+            let registers = match found.kind {
+                Instruction::ecalli(number) => calls.get(number as u32),
+                _ => None,
+            };
+            if found.offset != at || registers != Some((result.get(), size.get())) {
+                return Err(changed(at));
+            }
+            while found.next_offset < expected.next_offset {
+                match after.next() {
+                    Some(filler) if filler.kind == Instruction::unlikely => found = filler,
+                    _ => return Err(changed(at)),
+                }
+            }
+            if found.next_offset != expected.next_offset {
+                return Err(changed(at));
+            }
+        } else if found != expected {
+            return Err(changed(at));
+        }
+    }
+    match after.next() {
+        Some(more) => Err(changed(more.offset)),
+        None => Ok(()),
+    }
 }
 
 /// Fills `place` with a call.
@@ -104,23 +143,16 @@ mod tests {
         assert_eq!(after.len(), before.len());
         let [before, after] =
             [before, after].map(|program| ProgramBlob::parse(program.into()).unwrap());
-        let [before, mut after] =
-            [&before, &after].map(|program| program.instructions_bounded_at(ProgramCounter(0)));
-        let mut count = 0;
-        for expected in before {
-            let found = after.next().unwrap();
-            let Instruction::sbrk(result, size) = expected.kind else {
-                assert_eq!(found, expected);
-                continue;
-            };
-            let Instruction::ecalli(number) = found.kind else { panic!("{found:?}") };
-            assert_eq!(calls.get(number as u32), Some((result.get(), size.get())));
-            let filler = after.next().unwrap();
-            assert_eq!(filler.kind, Instruction::unlikely);
-            assert_eq!(filler.next_offset, expected.next_offset);
-            count += 1;
-        }
-        assert_eq!(after.next(), None);
+        let count = |program: &ProgramBlob, counts: fn(Instruction) -> bool| {
+            let instructions = program.instructions_bounded_at(ProgramCounter(0));
+            instructions.filter(|instruction| counts(instruction.kind)).count()
+        };
+        let is_call = |kind| matches!(kind, Instruction::ecalli(..0));
+        assert_eq!(count(&after, |kind| matches!(kind, Instruction::sbrk(..))), 0);
+        let count = count(&before, |kind| matches!(kind, Instruction::sbrk(..)));
+        assert!(!calls.0.is_empty());
+        let made = after.instructions_bounded_at(ProgramCounter(0));
+        assert_eq!(made.filter(|instruction| is_call(instruction.kind)).count(), count);
         assert!(count > 100, "{count}");
     }
 }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{BACKENDS, INSTRUCTION_SETS, LATEST, Program, output, prepare, run, trap};
 use polkavm_common::program::{InstructionSetKind, Reg, asm};
-use pvf_backend_polkavm::{ID, INTERPRETER_ID};
+use pvf_backend_polkavm::{ID, INTERPRETER_ID, PolkaVm};
 use pvf_host_core::{
     backend::{self, Artifact, BackendPrepareError, CodePrefix, Execute, Prepare},
     primitives::{ExecutorParams, compression},
@@ -47,8 +47,9 @@ fn programs_in_every_instruction_set_are_accepted() {
 #[test]
 fn what_is_no_program_is_refused() {
     let code = Program::latest(&output(LATEST, 0, 0)).bytes();
-    assert!(refused(b"").contains("magic"));
-    assert!(refused(b"\0asm\x01\0\0\0").contains("magic"));
+    assert_eq!(refused(b""), "no program for PolkaVM: the code begins with \"\"");
+    let wasm = refused(b"\0asm\x01\0\0\0");
+    assert_eq!(wasm, r#"no program for PolkaVM: the code begins with "\x00asm\x01\x00\x00\x00""#);
     for len in 4..code.len() {
         refused(&code[..len]);
     }
@@ -198,4 +199,41 @@ fn the_backends_are_told_apart_by_their_fingerprints() {
     let of = |id| (backend::find(&id).unwrap().fingerprint)(&params).unwrap();
     assert_eq!(of(ID), of(ID));
     assert_ne!(of(ID), of(INTERPRETER_ID));
+}
+
+/// The engine reads operands beyond an instruction's own end.
+#[test]
+fn an_instruction_whose_operands_reach_into_a_growth_of_the_heap_is_refused() {
+    let program = Program::new(
+        InstructionSetKind::Latest32,
+        &[
+            asm::load_imm(Reg::S1, 7),
+            asm::count_set_bits_32(Reg::S0, Reg::S1),
+            asm::sbrk(Reg::A0, Reg::S0),
+            asm::ret(),
+        ],
+    );
+    assert!(prepare(PolkaVm::COMPILER, &program.bytes(), &ExecutorParams::default()).is_ok());
+    let mut bytes = program.bytes();
+    let blob = polkavm_common::program::ProgramBlob::parse(bytes.clone().into()).unwrap();
+    let count = blob.instructions().nth(1).unwrap();
+    let sbrk = blob.instructions().nth(2).unwrap().offset.0 as usize;
+    let [code, mask] = [blob.code(), blob.bitmask()]
+        .map(|part| bytes.windows(part.len()).rposition(|window| window == part).unwrap());
+    // The second byte of the counting instruction, its registers, is left out: it is now one byte long,
+    // and its registers are those that the next instruction begins with.
+    let registers = count.offset.0 as usize + 1;
+    assert_eq!(sbrk, registers + 1);
+    bytes[code + registers] = bytes[code + sbrk];
+    bytes[code + sbrk] = bytes[code + sbrk + 1];
+    bytes[code + sbrk + 1] = 0;
+    let mut set = |at: usize, begins: bool| {
+        let byte = &mut bytes[mask + at / 8];
+        *byte = *byte & !(1 << (at % 8)) | u8::from(begins) << (at % 8);
+    };
+    set(registers, true);
+    set(sbrk, false);
+    set(sbrk + 1, true);
+    let reason = refused(&bytes);
+    assert!(reason.contains("operands reach into an sbrk"), "{reason}");
 }
