@@ -75,6 +75,11 @@ fn read(
     code: &[u8],
     params: &ExecutorParams,
 ) -> Result<(Module, Option<bulk::Removed>), BackendPrepareError> {
+    if !code.starts_with(b"\0asm") {
+        let begins = code[..code.len().min(8)].escape_ascii();
+        let message = format!("not WebAssembly: the code begins with \"{begins}\"");
+        return Err(BackendPrepareError::Prevalidation(message));
+    }
     parse(code, params).map_err(|message| {
         let bulk_memory = params.wasm_ext_bulk_memory();
         BackendPrepareError::Prevalidation(proposals::why_refused(code, bulk_memory, message))

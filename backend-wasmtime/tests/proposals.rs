@@ -174,7 +174,6 @@ fn code_that_is_never_valid_has_the_place_named() {
     for (at_once, code) in [
         (true, b"\0asm\x01\0\0\0\x01".to_vec()),
         (true, with_body(&[0xff])),
-        (true, b"no code".to_vec()),
         (false, module("(func (i32.const 1))")),
         (false, module("(func (result i32) (i64.const 1))")),
         (false, module("(func (call 7))")),
@@ -186,6 +185,15 @@ fn code_that_is_never_valid_has_the_place_named() {
             assert!(reason.contains("(at offset 0x"), "{reason}");
         }
     }
+}
+
+#[test]
+fn code_that_is_something_else_is_shown_as_it_begins() {
+    let (at_once, reason) = refusal(b"no code at all", &ExecutorParams::default());
+    assert!(at_once);
+    assert_eq!(reason, r#"not WebAssembly: the code begins with "no code ""#);
+    let (_, reason) = refusal(b"PVM\0\x02", &ExecutorParams::default());
+    assert_eq!(reason, r#"not WebAssembly: the code begins with "PVM\x00\x02""#);
 }
 
 /// It is the rewriting that makes it so, not a proposal.

@@ -38,21 +38,28 @@ impl Feature {
     }
 }
 
-/// What to do about it that no backend was chosen, on a line of its own.
-pub(crate) fn hint(error: &SelectionError) -> String {
+/// What to do about it that no backend was chosen, if that can be said.
+fn advice(error: &SelectionError) -> Option<String> {
     let (feature, what) = match error {
-        SelectionError::NotLinked { id, .. } => (Feature::with_backend(id), "has it"),
+        SelectionError::NotLinked { id, .. } => (Feature::with_backend(id), "has it".to_owned()),
         SelectionError::NoneAccepts { prefix, .. } => {
-            (Feature::for_code(prefix), "takes such code")
+            let feature = Feature::for_code(prefix);
+            let format = feature.map(|feature| feature.format).unwrap_or_default();
+            (feature, format!("takes such code, which is for {format}"))
         }
-        SelectionError::Duplicate(_) | SelectionError::Ambiguous(_) => return String::new(),
+        SelectionError::Duplicate(_) | SelectionError::Ambiguous(_) => return None,
     };
-    match feature {
+    Some(match feature {
         Some(Feature { name, .. }) => {
-            format!("\n  hint: this program, built with `--features {name}`, {what}")
+            format!("this program, built with `--features {name}`, {what}")
         }
-        None => "\n  hint: `pvf backends` lists what is there".into(),
-    }
+        None => "`pvf backends` lists what is there".into(),
+    })
+}
+
+/// The advice on a line of its own, behind an error.
+pub(crate) fn hint(error: &SelectionError) -> String {
+    advice(error).map(|advice| format!("\n  hint: {advice}")).unwrap_or_default()
 }
 
 /// [`hint`], if that is what went wrong.
@@ -63,12 +70,22 @@ pub(crate) fn hint_for_preparation(error: &PrepareError) -> String {
     }
 }
 
-/// [`hint`], if that is what went wrong.
-pub(crate) fn hint_for_validation(error: &ValidationError) -> String {
+/// The advice in brackets, behind a reason, if it was the choice that went wrong.
+pub(crate) fn remark_on_preparation(error: &PrepareError) -> String {
+    match error {
+        PrepareError::Backend(error) => {
+            advice(error).map(|advice| format!(" ({advice})")).unwrap_or_default()
+        }
+        _ => String::new(),
+    }
+}
+
+/// The same, for a validation.
+pub(crate) fn remark_on_validation(error: &ValidationError) -> String {
     match error {
         ValidationError::Preparation(error)
         | ValidationError::Internal(InternalError::Preparation(error)) => {
-            hint_for_preparation(error)
+            remark_on_preparation(error)
         }
         _ => String::new(),
     }

@@ -114,15 +114,15 @@ impl Reason {
             ValidationError::Internal(error) => error.to_string(),
             ValidationError::ExecutionDeadline => error.to_string(),
         };
-        let hint = features::hint_for_validation(error);
-        Self { kind: error.kind(), message: message + &hint }
+        let remark = features::remark_on_validation(error);
+        Self { kind: error.kind(), message: message + &remark }
     }
 }
 
 impl Reason {
     fn of_preparation(error: &PrepareError) -> Self {
-        let hint = features::hint_for_preparation(error);
-        Self { kind: error.kind(), message: format!("{error}{hint}") }
+        let remark = features::remark_on_preparation(error);
+        Self { kind: error.kind(), message: format!("{error}{remark}") }
     }
 }
 

@@ -7,6 +7,7 @@
 use crate::{
     cli::Bench,
     failure::{Answer, Failure},
+    features,
     floor::{self, Floor},
     input::{self, Program},
     output::{self, Facts},
@@ -155,7 +156,8 @@ impl Plan {
         spinner.say("prechecking");
         let start = Instant::now();
         let prepared = host.precheck(self.request.pvf.clone()).await.map_err(|error| {
-            Failure::runtime(error.kind(), format!("the code can't be prepared: {error}"))
+            let hint = features::hint_for_preparation(&error);
+            Failure::runtime(error.kind(), format!("the code can't be prepared: {error}{hint}"))
         })?;
         let precheck = start.elapsed();
         if prepared.cached {

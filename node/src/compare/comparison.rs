@@ -59,6 +59,8 @@ pub(crate) struct SeenDivergence {
 pub(crate) struct Totals {
     pub(crate) cases: usize,
     pub(crate) agreeing: usize,
+    /// Only one backend ran it: there was nothing to disagree with but what is expected.
+    pub(crate) alone: usize,
     pub(crate) diverging: usize,
     /// A backend could not tell.
     pub(crate) unknown: usize,
@@ -82,6 +84,7 @@ impl Comparison {
         for case in &self.cases {
             *match case.answer() {
                 None => &mut totals.not_run,
+                Some(Answer::Yes) if case.is_alone() => &mut totals.alone,
                 Some(Answer::Yes) => &mut totals.agreeing,
                 Some(Answer::No) => &mut totals.diverging,
                 Some(Answer::Unknown) => &mut totals.unknown,
@@ -170,6 +173,11 @@ impl ComparedCase {
         } else {
             Answer::Yes
         })
+    }
+
+    /// Whether it ran on one backend only.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.columns.iter().flatten().count() == 1
     }
 
     pub(crate) fn samples(&self, backend: usize, measure: Measure) -> Option<&Samples<u64>> {
@@ -312,7 +320,8 @@ pub(super) mod tests {
         assert_eq!(comparison.answer(), Answer::Unknown);
         comparison.cases[4].divergences.push(divergence());
         assert_eq!(comparison.answer(), Answer::No);
-        let totals = Totals { cases: 5, agreeing: 2, diverging: 1, unknown: 1, not_run: 1 };
+        let totals =
+            Totals { cases: 5, agreeing: 1, alone: 1, diverging: 1, unknown: 1, not_run: 1 };
         assert_eq!(comparison.totals(), totals);
     }
 

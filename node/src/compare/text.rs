@@ -124,6 +124,7 @@ fn verdicts(comparison: &Comparison) -> Table {
             .map(|column| column.as_ref().map_or("-", |column| column.outcome.class.words()));
         let judgement = match case.answer() {
             None => "not run",
+            Some(Answer::Yes) if case.is_alone() => "alone",
             Some(Answer::Yes) => "agree",
             Some(Answer::No) => "DIVERGE",
             Some(Answer::Unknown) => "unknown",
@@ -155,6 +156,7 @@ fn judgement(comparison: &Comparison) -> String {
     let mut text = format!("{}: {} agreeing", cases(totals.cases), totals.agreeing);
     for (count, words) in [
         (totals.diverging, "diverging"),
+        (totals.alone, "that ran on one backend alone"),
         (totals.unknown, "that could not be told"),
         (totals.not_run, "that ran on no backend"),
     ] {

@@ -31,11 +31,12 @@ pub(super) fn page(comparison: &Comparison) -> String {
          <header><h1>{names}, side by side</h1>\n\
          <p class=\"judgement {class}\">{judgement}</p>\n\
          <ul class=\"totals\"><li><b>{}</b> case{}</li><li><b>{}</b> agreeing</li>\
-         <li><b>{}</b> diverging</li><li><b>{}</b> unknown</li><li><b>{}</b> not run</li></ul>\
+         <li><b>{}</b> on one backend alone</li><li><b>{}</b> diverging</li><li><b>{}</b> unknown</li><li><b>{}</b> not run</li></ul>\
          </header>\n<main>\n",
         totals.cases,
         plural(totals.cases),
         totals.agreeing,
+        totals.alone,
         totals.diverging,
         totals.unknown,
         totals.not_run,

@@ -87,6 +87,7 @@ pub(super) fn verdicts(comparison: &Comparison) -> String {
         }
         let (class, word) = match case.answer() {
             None => ("none", "not run"),
+            Some(Answer::Yes) if case.is_alone() => ("none", "alone"),
             Some(Answer::Yes) => ("good", "✓ agree"),
             Some(Answer::No) => ("bad", "✗ diverge"),
             Some(Answer::Unknown) => ("unsure", "? unknown"),
