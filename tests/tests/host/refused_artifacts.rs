@@ -20,7 +20,7 @@ type Damage = fn(&mut Vec<u8>);
 const DAMAGES: [Damage; 2] = [|bytes| bytes.truncate(1), |bytes| bytes.truncate(bytes.len() / 2)];
 
 /// Of a PolkaVM program, behind its magic: the version of its format.
-fn of_an_unknown_version(bytes: &mut Vec<u8>) {
+fn of_an_unknown_version(bytes: &mut [u8]) {
     let magic = bytes.windows(4).position(|window| window == b"PVM\0");
     bytes[magic.expect("the artifact is the program") + 4] = 200;
 }
@@ -53,7 +53,7 @@ async fn what_the_engine_refuses_is_prepared_anew_with_every_backend() {
     assert!(matches!(candidate.expected, Outcome::Valid(_)));
     for (backend, blob) in candidate.guest.runs() {
         let version: Option<Damage> =
-            blob.name.ends_with(".polkavm").then_some(of_an_unknown_version);
+            blob.name.ends_with(".polkavm").then_some(|bytes| of_an_unknown_version(bytes));
         for how in DAMAGES.into_iter().chain(version) {
             let request = candidate.request(blob, &backend.id);
             let mut host = host().await;
