@@ -6,11 +6,10 @@
 
 use crate::{
     engine::{self, Kind},
-    memory,
     program::{self, Checked},
 };
 use parity_scale_codec::{Decode, Encode};
-use polkavm::{CompileError, Module, ProgramBlob};
+use polkavm::{CompileError, Module};
 use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};
 
 /// What [`load`](crate::load) gets.
@@ -33,11 +32,9 @@ pub(crate) fn prepare(
     code: &[u8],
     params: &ExecutorParams,
 ) -> Result<Vec<u8>, BackendPrepareError> {
-    let Checked { program, sbrk } = check(code)?;
+    let Checked { program, blob, sbrk } = check(code)?;
     let machine = |error: String| BackendPrepareError::Machine(error);
     let engine = engine::engine(kind).map_err(|error| machine(error.0))?;
-    let blob = ProgramBlob::parse(program.clone().into())
-        .map_err(|error| BackendPrepareError::Prevalidation(error.to_string()))?;
     match Module::from_blob(&engine, &engine::module_config(params), blob) {
         Ok(_) => Ok(Prepared { sbrk, program }.encode()),
         Err(CompileError::ValidationFailed(reason)) => {
@@ -48,11 +45,5 @@ pub(crate) fn prepare(
 }
 
 fn check(code: &[u8]) -> Result<Checked, BackendPrepareError> {
-    program::check(code)
-        .and_then(|checked| {
-            let blob = ProgramBlob::parse(checked.program.clone().into());
-            memory::map(&blob.map_err(|error| error.to_string())?)?;
-            Ok(checked)
-        })
-        .map_err(BackendPrepareError::Prevalidation)
+    program::check(code).map_err(BackendPrepareError::Prevalidation)
 }

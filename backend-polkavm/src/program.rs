@@ -1,16 +1,17 @@
 //! Reading and checking programs.
 
-use crate::{MAGIC, sbrk};
-use polkavm::{ProgramBlob, ProgramCounter, program::Instruction};
+use crate::{MAGIC, memory, sbrk};
+use polkavm::{ArcBytes, ProgramBlob, ProgramCounter, program::Instruction};
 
 /// The function that every PVF exports.
 pub(crate) const ENTRY_POINT: &str = "validate_block";
 
 /// A program that can be run.
-#[derive(Debug)]
 pub(crate) struct Checked {
     /// The program, with calls in place of the instructions that grow the heap.
     pub(crate) program: Vec<u8>,
+    /// What it was parsed to.
+    pub(crate) blob: ProgramBlob,
     /// What these calls stand for.
     pub(crate) sbrk: sbrk::Calls,
 }
@@ -25,12 +26,14 @@ pub(crate) fn check(code: &[u8]) -> Result<Checked, String> {
         let begins = code[..code.len().min(8)].escape_ascii();
         return Err(format!("no program for PolkaVM: the code begins with \"{begins}\""));
     }
-    let blob = ProgramBlob::parse(code.into()).map_err(|error| error.to_string())?;
+    let bytes: ArcBytes = code.into();
+    let blob = ProgramBlob::parse(bytes.clone()).map_err(|error| error.to_string())?;
     check_exports(&blob)?;
     check_imports(&blob)?;
     check_instructions(&blob)?;
-    let (program, sbrk) = sbrk::replace(code)?;
-    Ok(Checked { program, sbrk })
+    memory::map(&blob)?;
+    let (program, blob, sbrk) = sbrk::replace(&bytes, &blob)?;
+    Ok(Checked { program, blob, sbrk })
 }
 
 fn check_exports(blob: &ProgramBlob) -> Result<(), String> {

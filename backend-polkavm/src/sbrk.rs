@@ -10,7 +10,7 @@
 
 use parity_scale_codec::{Decode, Encode};
 use polkavm::{
-    ProgramBlob, ProgramCounter, Reg,
+    ArcBytes, ProgramBlob, ProgramCounter, Reg,
     program::{Instruction, InstructionSet, Opcode},
 };
 
@@ -44,17 +44,20 @@ impl Calls {
 
 /// Replaces every `sbrk` in a program, and makes sure that nothing else in it means anything else then.
 ///
+/// `blob` is what `bytes` were parsed to. Returns the same of the rewritten program.
+///
 /// # Errors
 ///
 /// When one of them has no operands, or they use more than [`MAX_CALLS`] pairs of registers; or when
 /// another instruction is so written that its operands reach into one of them.
-pub(crate) fn replace(program: &[u8]) -> Result<(Vec<u8>, Calls), String> {
-    let bytes: polkavm::ArcBytes = program.into();
-    let blob = ProgramBlob::parse(bytes.clone()).map_err(|error| error.to_string())?;
+pub(crate) fn replace(
+    bytes: &ArcBytes,
+    blob: &ProgramBlob,
+) -> Result<(Vec<u8>, ProgramBlob, Calls), String> {
     // The code is a part of the program's bytes.
     let begin = blob.code().as_ptr() as usize - bytes.as_ptr() as usize;
     let mut calls = Calls::default();
-    let mut program = program.to_vec();
+    let mut program = bytes.to_vec();
     for instruction in blob.instructions_bounded_at(ProgramCounter(0)) {
         let Instruction::sbrk(result, size) = instruction.kind else { continue };
         let at = instruction.offset.0;
@@ -66,8 +69,8 @@ pub(crate) fn replace(program: &[u8]) -> Result<(Vec<u8>, Calls), String> {
             .ok_or_else(|| format!("sbrk without operands at {at}"))?;
     }
     let rewritten = ProgramBlob::parse(program[..].into()).map_err(|error| error.to_string())?;
-    check(&blob, &rewritten, &calls)?;
-    Ok((program, calls))
+    check(blob, &rewritten, &calls)?;
+    Ok((program, rewritten, calls))
 }
 
 /// Whether `after` is `before`, but for the calls.
@@ -138,11 +141,11 @@ mod tests {
         };
         let blob = std::fs::read(folder.join("cumulus/para-guest-alloc.polkavm.blob")).unwrap();
         let before = compression::decompress(&blob, 1 << 26).unwrap();
-        let (after, calls) = replace(&before).unwrap();
-        let before = before.into_owned();
-        assert_eq!(after.len(), before.len());
-        let [before, after] =
-            [before, after].map(|program| ProgramBlob::parse(program.into()).unwrap());
+        let bytes: ArcBytes = (&before[..]).into();
+        let before = ProgramBlob::parse(bytes.clone()).unwrap();
+        let (after, rewritten, calls) = replace(&bytes, &before).unwrap();
+        assert_eq!(after.len(), bytes.len());
+        let after = rewritten;
         let count = |program: &ProgramBlob, counts: fn(Instruction) -> bool| {
             let instructions = program.instructions_bounded_at(ProgramCounter(0));
             instructions.filter(|instruction| counts(instruction.kind)).count()
