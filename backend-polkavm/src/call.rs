@@ -5,7 +5,9 @@ use polkavm::{
     InterruptKind, ProgramCounter, Reg,
     program::{Instruction, ProgramExport},
 };
-use pvf_host_core::backend::{ExecuteError, GuestLog, LoadedArtifact, RuntimeConstructionError};
+use pvf_host_core::backend::{
+    ExecuteError, GuestLog, LoadedArtifact, MachineError, RuntimeConstructionError,
+};
 use pvf_host_functions::{FatPointer, GuestContext};
 
 /// An artifact in memory, with an instance of it.
@@ -36,7 +38,7 @@ impl LoadedArtifact for Loaded {
         self.gas_used = max_gas.map(|_| 0);
         let guest = self.guest.as_mut().map_err(|error| error.clone())?;
         if !std::mem::take(&mut self.is_fresh) {
-            guest.reset().map_err(|error| RuntimeConstructionError(error.to_string()))?;
+            guest.reset().map_err(|error| MachineError(error.to_string()))?;
         }
         guest.begin(log);
         let result = call(&self.linked, guest, entry_point, input);
@@ -131,7 +133,7 @@ fn host_call(linked: &Linked, guest: &mut Guest, number: u32) -> Result<(), Exec
 
 /// The machine failed, whatever the guest was told.
 fn machine_failure(guest: &mut Guest) -> Option<ExecuteError> {
-    guest.machine_failed.take().map(|reason| RuntimeConstructionError(reason).into())
+    guest.machine_failed.take().map(|reason| MachineError(reason).into())
 }
 
 /// Says which kind of instruction the guest ended with.

@@ -5,7 +5,7 @@ use polkavm::{
     SandboxKind,
 };
 use pvf_host_core::{
-    backend::{Fingerprint, RuntimeConstructionError},
+    backend::{Fingerprint, LoadError, MachineError},
     primitives::ExecutorParams,
 };
 
@@ -45,7 +45,7 @@ fn missing_cpu_features() -> Vec<&'static str> {
 }
 
 /// Whether this machine can run programs in this way.
-pub(crate) fn check_machine(kind: Kind) -> Result<(), RuntimeConstructionError> {
+pub(crate) fn check_machine(kind: Kind) -> Result<(), MachineError> {
     let missing = match kind {
         Kind::Compiler => missing_cpu_features(),
         Kind::Interpreter => vec![],
@@ -54,11 +54,11 @@ pub(crate) fn check_machine(kind: Kind) -> Result<(), RuntimeConstructionError> 
         return Ok(());
     }
     let missing = missing.join(", ");
-    Err(RuntimeConstructionError(format!("PolkaVM's compiler needs a processor with {missing}")))
+    Err(MachineError(format!("PolkaVM's compiler needs a processor with {missing}")))
 }
 
 /// An engine. It holds no process and no thread.
-pub(crate) fn engine(kind: Kind) -> Result<Engine, RuntimeConstructionError> {
+pub(crate) fn engine(kind: Kind) -> Result<Engine, MachineError> {
     check_machine(kind)?;
     // Made here and not from the environment: a variable must not change a verdict.
     let mut config = Config::new();
@@ -75,7 +75,7 @@ pub(crate) fn engine(kind: Kind) -> Result<Engine, RuntimeConstructionError> {
             config.set_backend(Some(BackendKind::Interpreter));
         }
     }
-    Engine::new(&config).map_err(|error| RuntimeConstructionError(error.to_string()))
+    Engine::new(&config).map_err(|error| MachineError(error.to_string()))
 }
 
 /// How programs are compiled.
@@ -92,7 +92,7 @@ pub(crate) fn module_config(params: &ExecutorParams) -> ModuleConfig {
 
 /// Covers what decides whether an artifact can run here. See
 /// [`BackendDescriptor::fingerprint`](pvf_host_core::backend::BackendDescriptor::fingerprint).
-pub(crate) fn fingerprint(kind: Kind) -> Result<Fingerprint, RuntimeConstructionError> {
+pub(crate) fn fingerprint(kind: Kind) -> Result<Fingerprint, LoadError> {
     check_machine(kind)?;
     let kind = match kind {
         Kind::Compiler => b"compiler".as_slice(),

@@ -41,8 +41,8 @@ pub use memory::{MAX_DATA, MAX_STACK};
 use engine::Kind;
 use pvf_host_core::{
     backend::{
-        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute,
-        LoadedArtifact, Prepare, RuntimeConstructionError,
+        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute, LoadError,
+        LoadedArtifact, Prepare,
     },
     primitives::ExecutorParams,
 };
@@ -108,7 +108,7 @@ impl Prepare for PolkaVm {
         &self,
         artifact: &Artifact,
         params: &ExecutorParams,
-    ) -> Result<(), RuntimeConstructionError> {
+    ) -> Result<(), LoadError> {
         load::load(self.0, artifact, params).map(drop)
     }
 }
@@ -118,7 +118,7 @@ impl Execute for PolkaVm {
         &self,
         artifact: &Artifact,
         params: &ExecutorParams,
-    ) -> Result<Box<dyn LoadedArtifact>, RuntimeConstructionError> {
+    ) -> Result<Box<dyn LoadedArtifact>, LoadError> {
         Ok(Box::new(load::load(self.0, artifact, params)?))
     }
 }

@@ -10,9 +10,9 @@ use crate::{
     sbrk,
 };
 use parity_scale_codec::DecodeAll;
-use polkavm::{Module, ProgramBlob};
+use polkavm::{CompileError, Module, ProgramBlob};
 use pvf_host_core::{
-    backend::{Artifact, ExecuteError, RuntimeConstructionError},
+    backend::{Artifact, ExecuteError, LoadError, MachineError, RuntimeConstructionError},
     primitives::ExecutorParams,
 };
 use pvf_host_functions::{HostFunction, MissingFunction};
@@ -35,21 +35,25 @@ pub(crate) fn load(
     kind: Kind,
     artifact: &Artifact,
     params: &ExecutorParams,
-) -> Result<Loaded, RuntimeConstructionError> {
-    let error = |error: String| RuntimeConstructionError(error);
+) -> Result<Loaded, LoadError> {
+    let refused = |error: String| RuntimeConstructionError(error);
+    let machine = |error: polkavm::Error| MachineError(error.to_string());
     let engine = engine::engine(kind)?;
     let Prepared { sbrk, program } = Prepared::decode_all(&mut artifact.bytes())
-        .map_err(|_| error("not an artifact of this backend".into()))?;
-    let program = ProgramBlob::parse(program.into()).map_err(|e| error(e.to_string()))?;
-    let map = memory::map(&program).map_err(error)?;
+        .map_err(|_| refused("not an artifact of this backend".into()))?;
+    let program = ProgramBlob::parse(program.into()).map_err(|e| refused(e.to_string()))?;
+    let map = memory::map(&program).map_err(refused)?;
     let config = engine::module_config(params);
-    let module = Module::from_blob(&engine, &config, program.clone())
-        .map_err(|e| error(polkavm::Error::from(e).to_string()))?;
+    let module =
+        Module::from_blob(&engine, &config, program.clone()).map_err(|error| match error {
+            CompileError::ValidationFailed(reason) => LoadError::from(refused(reason)),
+            CompileError::Error(error) => machine(error).into(),
+        })?;
     let guest = match memory::heap_end(&map, params.memory_pages_limit()) {
         Ok(heap_end) => {
-            let mut instance = module.instantiate().map_err(|e| error(e.to_string()))?;
+            let mut instance = module.instantiate().map_err(machine)?;
             // Gives back the memory that was written to make it zero: each job would have to copy it.
-            instance.reset_memory().map_err(|e| error(e.to_string()))?;
+            instance.reset_memory().map_err(machine)?;
             Ok(Box::new(Guest::new(instance, heap_end)))
         }
         // The code's own doing, so every candidate's verdict.

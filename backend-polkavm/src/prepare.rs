@@ -10,7 +10,10 @@ use crate::{
 };
 use parity_scale_codec::{Decode, Encode};
 use polkavm::{CompileError, Module};
-use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};
+use pvf_host_core::{
+    backend::{BackendPrepareError, MachineError},
+    primitives::ExecutorParams,
+};
 
 /// What [`load`](crate::load) gets.
 #[derive(Debug, Encode, Decode)]
@@ -33,14 +36,13 @@ pub(crate) fn prepare(
     params: &ExecutorParams,
 ) -> Result<Vec<u8>, BackendPrepareError> {
     let Checked { program, blob, sbrk } = check(code)?;
-    let machine = |error: String| BackendPrepareError::Machine(error);
-    let engine = engine::engine(kind).map_err(|error| machine(error.0))?;
+    let engine = engine::engine(kind)?;
     match Module::from_blob(&engine, &engine::module_config(params), blob) {
         Ok(_) => Ok(Prepared { sbrk, program }.encode()),
         Err(CompileError::ValidationFailed(reason)) => {
             Err(BackendPrepareError::Compilation(reason))
         }
-        Err(CompileError::Error(error)) => Err(machine(error.to_string())),
+        Err(CompileError::Error(error)) => Err(MachineError(error.to_string()).into()),
     }
 }
 

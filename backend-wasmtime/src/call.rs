@@ -1,12 +1,15 @@
 //! The call, and what its errors mean.
 
 use crate::{
+    error,
     instance::{Guest, InitialMemoryAboveLimit, State},
     load::{Linked, Ready},
     metering,
     prepare::Form,
 };
-use pvf_host_core::backend::{ExecuteError, GuestLog, LoadedArtifact, RuntimeConstructionError};
+use pvf_host_core::backend::{
+    ExecuteError, GuestLog, LoadedArtifact, MachineError, RuntimeConstructionError,
+};
 use pvf_host_functions::{
     Allocator, FatPointer, GuestContext, HostCallError, HostError, MissingFunction,
 };
@@ -148,7 +151,7 @@ fn export(ready: &mut Ready, name: &str) -> Result<wasmtime::Extern, ExecuteErro
 /// What it means that the input could not be handed over.
 fn refused_input(error: HostError, len: usize, state: &mut State) -> ExecuteError {
     match state.limiter.machine_failed.take() {
-        Some(reason) => RuntimeConstructionError(reason).into(),
+        Some(reason) => MachineError(reason).into(),
         None => error.for_input(len),
     }
 }
@@ -160,7 +163,7 @@ fn refused_input(error: HostError, len: usize, state: &mut State) -> ExecuteErro
 /// not help.
 pub(crate) fn classify(error: &wasmtime::Error, state: &mut State) -> ExecuteError {
     if let Some(reason) = state.limiter.machine_failed.take() {
-        RuntimeConstructionError(reason).into()
+        MachineError(reason).into()
     } else if let Some(error) = error.downcast_ref::<InitialMemoryAboveLimit>() {
         ExecuteError::OutOfMemory(error.to_string())
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
@@ -173,7 +176,7 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &mut State) -> ExecuteErr
     } else if let Some(error) = error.downcast_ref::<MissingFunction>() {
         error.into()
     } else {
-        // Something of the engine's own.
-        RuntimeConstructionError(format!("{error:#}")).into()
+        // Something of the engine's or the kernel's own.
+        error::of_load(error).into()
     }
 }

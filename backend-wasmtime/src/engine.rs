@@ -1,7 +1,8 @@
 //! Wasmtime's settings.
 
+use crate::error;
 use pvf_host_core::{
-    backend::{Fingerprint, RuntimeConstructionError},
+    backend::{Fingerprint, LoadError},
     primitives::ExecutorParams,
 };
 use std::hash::{Hash, Hasher};
@@ -65,10 +66,8 @@ pub(crate) fn engine(params: &ExecutorParams) -> wasmtime::Result<Engine> {
 
 /// Covers what decides whether an artifact can run here. See
 /// [`BackendDescriptor::fingerprint`](pvf_host_core::backend::BackendDescriptor::fingerprint).
-pub(crate) fn fingerprint(
-    params: &ExecutorParams,
-) -> Result<Fingerprint, RuntimeConstructionError> {
-    let engine = engine(params).map_err(|error| RuntimeConstructionError(format!("{error:#}")))?;
+pub(crate) fn fingerprint(params: &ExecutorParams) -> Result<Fingerprint, LoadError> {
+    let engine = engine(params).map_err(|error| error::of_load(&error))?;
     let mut collected = Collector(Vec::new());
     // Wasmtime's version, its settings, and the features of this machine's CPU.
     engine.precompile_compatibility_hash().hash(&mut collected);

@@ -1,8 +1,9 @@
 //! The state behind one instance, and what host functions see of it.
 
+use crate::error::is_of_machine;
 use pvf_host_core::backend::{GuestLog, LogLevel};
 use pvf_host_functions::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
-use std::{borrow::Cow, io, ptr::NonNull, slice};
+use std::{borrow::Cow, ptr::NonNull, slice};
 use wasmtime::{Memory, ResourceLimiter, StoreContextMut};
 
 /// The most pages that a memory with 32-bit addresses can have.
@@ -66,9 +67,7 @@ impl ResourceLimiter for Limiter {
     }
 
     fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
-        let by_machine =
-            error.chain().any(|cause| cause.is::<io::Error>() || cause.is::<rustix::io::Errno>());
-        if !by_machine {
+        if !is_of_machine(&error) {
             // More than the memory's type can have, which is the same everywhere.
             return Ok(());
         }

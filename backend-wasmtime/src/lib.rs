@@ -14,6 +14,7 @@
 //! * `instance` is the state behind one instance, and what host functions see of it.
 //! * `call` makes the call, and says what an error means.
 //! * `engine` has Wasmtime's settings, and why they are so.
+//! * `error` tells the engine's failures from the machine's.
 //!
 //! # Which code is accepted
 //!
@@ -25,12 +26,13 @@
 //!
 //! Imports are functions of the module `env`. Those that
 //! [`for_each_host_function!`](pvf_host_functions::for_each_host_function!) lists do what they say;
-//! all others link, and trap when they are called. Any other import makes the artifact impossible to
-//! load.
+//! all others link, and trap when they are called. Any other import makes every call fail, and is found
+//! when the code is prechecked.
 
 mod bulk;
 mod call;
 mod engine;
+mod error;
 mod instance;
 mod load;
 mod metering;
@@ -39,8 +41,8 @@ mod proposals;
 
 use pvf_host_core::{
     backend::{
-        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute,
-        LoadedArtifact, Prepare, RuntimeConstructionError,
+        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute, LoadError,
+        LoadedArtifact, Prepare,
     },
     primitives::ExecutorParams,
 };
@@ -81,8 +83,9 @@ impl Prepare for Wasmtime {
         &self,
         artifact: &Artifact,
         params: &ExecutorParams,
-    ) -> Result<(), RuntimeConstructionError> {
-        load::link(artifact, params).map(drop)
+    ) -> Result<(), LoadError> {
+        load::link(artifact, params)?;
+        Ok(())
     }
 }
 
@@ -91,7 +94,7 @@ impl Execute for Wasmtime {
         &self,
         artifact: &Artifact,
         params: &ExecutorParams,
-    ) -> Result<Box<dyn LoadedArtifact>, RuntimeConstructionError> {
-        Ok(Box::new(load::load(artifact, params)?))
+    ) -> Result<Box<dyn LoadedArtifact>, LoadError> {
+        load::load(artifact, params)
     }
 }

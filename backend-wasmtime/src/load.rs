@@ -3,16 +3,19 @@
 use crate::{
     call::{Loaded, Next, classify},
     engine,
+    error::LinkError,
     instance::{Guest, State},
     metering::Gas,
     prepare::Form,
 };
 use pvf_host_core::{
-    backend::{Artifact, ExecuteError, GuestLog, RuntimeConstructionError},
+    backend::{
+        Artifact, ExecuteError, GuestLog, LoadError, LoadedArtifact, RuntimeConstructionError,
+    },
     primitives::ExecutorParams,
 };
 use pvf_host_functions::{HostCallError, HostFunction, IMPORT_MODULE, MissingFunction, ValueType};
-use std::collections::HashSet;
+use std::collections::{HashMap, hash_map::Entry};
 use wasmtime::{
     AsContextMut, Caller, Engine, ExternType, FuncType, Instance, InstancePre, Linker, Module,
     Store, ValType,
@@ -66,8 +69,12 @@ impl Linked {
 pub(crate) fn load(
     artifact: &Artifact,
     params: &ExecutorParams,
-) -> Result<Loaded, RuntimeConstructionError> {
-    let linked = link(artifact, params)?;
+) -> Result<Box<dyn LoadedArtifact>, LoadError> {
+    let linked = match link(artifact, params) {
+        Ok(linked) => linked,
+        Err(LinkError::Load(error)) => return Err(error),
+        Err(LinkError::Code(error)) => return Ok(Box::new(Unlinkable::new(error, params))),
+    };
     // What a thread needs to handle traps. A forked job has the thread that forks it.
     Engine::tls_eager_initialize();
     let next = match linked.form {
@@ -75,57 +82,61 @@ pub(crate) fn load(
         Form::Plain | Form::Metered | Form::MeteredWithStart => {
             match linked.instantiate(Box::new(())) {
                 Ok(ready) => Next::Ready(ready),
-                Err(ExecuteError::RuntimeConstruction(error)) => return Err(error),
+                Err(ExecuteError::RuntimeConstruction(error)) => return Err(error.into()),
+                Err(ExecuteError::Machine(error)) => return Err(error.into()),
                 // The code's own doing, so every candidate's verdict.
                 Err(error) => Next::Fail(error),
             }
         }
     };
-    Ok(Loaded::new(linked, next))
+    Ok(Box::new(Loaded::new(linked, next)))
 }
 
 /// Maps the artifact and links it.
-pub(crate) fn link(
-    artifact: &Artifact,
-    params: &ExecutorParams,
-) -> Result<Linked, RuntimeConstructionError> {
+pub(crate) fn link(artifact: &Artifact, params: &ExecutorParams) -> Result<Linked, LinkError> {
     let gas_limit = params.max_gas();
     let form = Form::of(artifact.bytes())
         .filter(|form| form.is_metered() == gas_limit.is_some())
         .ok_or_else(|| RuntimeConstructionError("not an artifact of this backend".into()))?;
-    let pre = instance_pre(artifact, params)
-        .map_err(|error| RuntimeConstructionError(format!("{error:#}")))?;
+    let pre = instance_pre(artifact, params)?;
     Ok(Linked { pre, form, page_limit: params.memory_pages_limit(), gas_limit })
 }
 
 fn instance_pre(
     artifact: &Artifact,
     params: &ExecutorParams,
-) -> wasmtime::Result<InstancePre<State>> {
+) -> Result<InstancePre<State>, LinkError> {
     let engine = engine::engine(params)?;
     // A duplicate of the descriptor, since Wasmtime keeps what it is given for as long as the module
     // lives, and maps the data of each instance from it. It maps the file from its beginning to its
     // end, so the read position, which the two share, does not matter.
-    let file = artifact.file().try_clone()?;
+    let file = artifact.file().try_clone().map_err(wasmtime::Error::from)?;
     // SAFETY: Wasmtime asks for the unchanged output of `precompile_module`, in a file that does not
     // change while the module lives. The caller of `Execute::load` vouches for the bytes, which it
     // has checked against the checksum made when this backend prepared them; the byte behind them is
     // outside of what Wasmtime reads. An `Artifact`'s file is sealed: nobody can change it.
     let module = unsafe { Module::deserialize_open_file(&engine, file)? };
     let mut linker = Linker::new(&engine);
-    let mut names = HashSet::new();
+    let mut types = HashMap::new();
     for import in module.imports() {
         let (module, name) = (import.module(), import.name());
+        let invalid = |reason| {
+            LinkError::Code(ExecuteError::InvalidImport(format!(
+                "import of {module}.{name}: {reason}"
+            )))
+        };
         if module != IMPORT_MODULE {
-            return Err(UnknownImport::Module(module.into(), name.into()).into());
+            return Err(invalid("there are only imports from the module env"));
         }
         let ExternType::Func(ty) = import.ty() else {
-            return Err(UnknownImport::Kind(module.into(), name.into()).into());
+            return Err(invalid("it is no function"));
         };
-        if !names.insert(name) {
+        match types.entry(name) {
+            Entry::Vacant(new) => new.insert(ty.clone()),
             // A name may be imported twice.
-            continue;
-        }
+            Entry::Occupied(before) if FuncType::eq(before.get(), &ty) => continue,
+            Entry::Occupied(_) => return Err(invalid("it is imported with two types")),
+        };
         let function = HostFunction::find(name);
         if function.is_some_and(|function| function.is_offered(params, has_type(function, &ty))) {
             link_host_function(&mut linker, name)?;
@@ -137,16 +148,30 @@ fn instance_pre(
         }
     }
     // Compares the types of what is linked to those under which it is imported.
-    linker.instantiate_pre(&module)
+    Ok(linker.instantiate_pre(&module)?)
 }
 
-/// An import that no PVF can have.
-#[derive(Debug, thiserror::Error)]
-enum UnknownImport {
-    #[error("import of {0}.{1}: there are only imports from the module {IMPORT_MODULE}")]
-    Module(String, String),
-    #[error("import of {0}.{1}: it is no function")]
-    Kind(String, String),
+/// Code that was loaded, and can never be called.
+struct Unlinkable {
+    error: ExecuteError,
+    /// None of it is used, if it is metered.
+    gas_used: Option<u64>,
+}
+
+impl Unlinkable {
+    fn new(error: ExecuteError, params: &ExecutorParams) -> Self {
+        Self { error, gas_used: params.max_gas().map(|_| 0) }
+    }
+}
+
+impl LoadedArtifact for Unlinkable {
+    fn call(&mut self, _: &str, _: &[u8], _: Box<dyn GuestLog>) -> Result<Vec<u8>, ExecuteError> {
+        Err(self.error.clone())
+    }
+
+    fn gas_used(&self) -> Option<u64> {
+        self.gas_used
+    }
 }
 
 macro_rules! link_host_functions {

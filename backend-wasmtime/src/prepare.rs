@@ -8,8 +8,11 @@
 //!
 //! An artifact is Wasmtime's, followed by one byte, [`Form`]. Wasmtime itself does not tell.
 
-use crate::{bulk, engine, metering, proposals};
-use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};
+use crate::{bulk, engine, error, metering, proposals};
+use pvf_host_core::{
+    backend::{BackendPrepareError, LoadError, MachineError},
+    primitives::ExecutorParams,
+};
 use wasm_instrument::parity_wasm::elements::{
     ExportEntry, External, Internal, MemorySection, MemoryType, Module, Section, deserialize_buffer,
 };
@@ -65,9 +68,12 @@ pub(crate) fn prepare(
     params: &ExecutorParams,
 ) -> Result<Vec<u8>, BackendPrepareError> {
     let (module, removed) = read(code, params)?;
-    compile(module, removed.as_ref(), params).map_err(|message| {
-        let bulk_memory = params.wasm_ext_bulk_memory();
-        BackendPrepareError::Compilation(proposals::why_refused(code, bulk_memory, message))
+    compile(module, removed.as_ref(), params).map_err(|error| match error {
+        CompileError::Machine(error) => error.into(),
+        CompileError::Refused(message) => {
+            let bulk_memory = params.wasm_ext_bulk_memory();
+            BackendPrepareError::Compilation(proposals::why_refused(code, bulk_memory, message))
+        }
     })
 }
 
@@ -107,16 +113,36 @@ fn has_data_count(module: &Module) -> bool {
     module.sections().iter().any(|section| matches!(section, Section::DataCount(_)))
 }
 
+/// Why there is no native code.
+enum CompileError {
+    Machine(MachineError),
+    Refused(String),
+}
+
+impl From<wasmtime::Error> for CompileError {
+    fn from(error: wasmtime::Error) -> Self {
+        match error::of_load(&error) {
+            LoadError::Machine(error) => Self::Machine(error),
+            LoadError::RuntimeConstruction(error) => Self::Refused(error.0),
+        }
+    }
+}
+
+impl From<String> for CompileError {
+    fn from(message: String) -> Self {
+        Self::Refused(message)
+    }
+}
+
 fn compile(
     module: Module,
     removed: Option<&bulk::Removed>,
     params: &ExecutorParams,
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<u8>, CompileError> {
     let form = Form::new(module.start_section().is_some(), params.max_gas().is_some());
-    let message = |error: wasmtime::Error| format!("{error:#}");
-    let engine = engine::engine(params).map_err(message)?;
+    let engine = engine::engine(params)?;
     let wasm = final_form(module, removed, params, &engine)?;
-    let mut artifact = engine.precompile_module(&wasm).map_err(message)?;
+    let mut artifact = engine.precompile_module(&wasm)?;
     artifact.push(form as u8);
     Ok(artifact)
 }

@@ -196,7 +196,7 @@ fn worker_messages() {
         magic: WorkerHello::MAGIC,
         protocol: PROTOCOL_VERSION,
         package: PACKAGE_VERSION.into(),
-        backends: vec![backend(None), backend(Some(Err(RuntimeConstructionError("no".into()))))],
+        backends: vec![backend(None), backend(Some(Err(RuntimeConstructionError("no".into()).into())))],
     };
     message(1, "worker-hello", hello.encode());
     let prepare = PrepareRequest {

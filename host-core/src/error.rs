@@ -4,7 +4,7 @@
 //! candidate, try again, or abstain. Nothing depends on a message's text.
 
 use crate::{
-    backend::{ExecuteError, RuntimeConstructionError, SelectionError},
+    backend::{ExecuteError, MachineError, RuntimeConstructionError, SelectionError},
     primitives::{CodeHash, compression::DecompressError},
 };
 use parity_scale_codec::{Decode, Encode};
@@ -29,7 +29,7 @@ pub enum PrepareError {
     /// This machine can't run the engine that compiles the code, or not now. Says nothing about the
     /// code.
     #[error("this machine can't prepare the code: {0}")]
-    Machine(String),
+    Machine(MachineError),
     /// The artifact was made, but can't be loaded.
     #[error("runtime construction: {0}")]
     RuntimeConstruction(RuntimeConstructionError),
@@ -195,6 +195,8 @@ impl InvalidCandidate {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Execution(ExecuteError::RuntimeConstruction(_)) => "runtime_construction",
+            Self::Execution(ExecuteError::Machine(_)) => "machine",
+            Self::Execution(ExecuteError::InvalidImport(_)) => "invalid_import",
             Self::Execution(ExecuteError::Trap(_)) => "trap",
             Self::Execution(ExecuteError::Panic(_)) => "panic",
             Self::Execution(ExecuteError::InvalidOutput(_)) => "invalid_output",
@@ -254,6 +256,9 @@ pub enum InternalError {
     /// The kernel refused something, or the disk failed.
     #[error("{0}")]
     Io(String),
+    /// This machine can't run the code, or not now, and this is why.
+    #[error("this machine can't run the code: {0}")]
+    Machine(MachineError),
     /// The host has been shut down.
     #[error("the validation host is not running")]
     HostGone,
@@ -266,6 +271,7 @@ impl InternalError {
             Self::Preparation(error) => error.kind(),
             Self::Worker(_) => "worker",
             Self::Io(_) => "io",
+            Self::Machine(_) => "machine",
             Self::HostGone => "host_gone",
         }
     }

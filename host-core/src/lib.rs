@@ -21,6 +21,7 @@ pub mod artifact;
 pub mod backend;
 mod code;
 mod error;
+pub mod failpoint;
 mod host;
 pub mod primitives;
 mod retry;

@@ -24,6 +24,7 @@ pub mod guests;
 pub mod host_calls;
 pub mod manners;
 pub mod processes;
+pub mod refusals;
 pub mod request;
 mod script;
 pub mod scripted;

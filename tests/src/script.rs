@@ -65,6 +65,10 @@ pub enum OnLoad {
     Succeed,
     /// It can't be loaded.
     Fail,
+    /// It can't be loaded by a worker that was told to refuse: see [`refusals`](crate::refusals).
+    FailIfRefused,
+    /// The machine has no memory to load it.
+    MachineFails,
     /// It can't be loaded if it was prepared by this worker process.
     FailIfPreparedBy(u32),
     /// The engine panics.
@@ -101,6 +105,8 @@ pub enum OnCall {
     Garbage,
     /// The instance can't be made.
     FailToInstantiate,
+    /// The job says that the machine is to blame.
+    MachineFails,
     /// The backend panics.
     BackendPanic,
     /// The process aborts.

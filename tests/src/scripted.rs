@@ -3,12 +3,16 @@
 //!
 //! It does nothing to files or to other processes that its script does not name.
 
-use crate::script::{MAGIC, OnCall, OnLoad, OnPrepare, SHARED_MAGIC, Script};
+use crate::{
+    refusals,
+    script::{MAGIC, OnCall, OnLoad, OnPrepare, SHARED_MAGIC, Script},
+};
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 use pvf_host_core::{
     backend::{
         Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute, ExecuteError,
-        Fingerprint, GuestLog, LoadedArtifact, LogLevel, Prepare, RuntimeConstructionError,
+        Fingerprint, GuestLog, LoadError, LoadedArtifact, LogLevel, MachineError, Prepare,
+        RuntimeConstructionError,
     },
     primitives::{ExecutorParams, ValidationParams, ValidationResult, blake2_256},
 };
@@ -100,7 +104,7 @@ impl Prepare for Scripted {
         &self,
         artifact: &Artifact,
         params: &ExecutorParams,
-    ) -> Result<(), RuntimeConstructionError> {
+    ) -> Result<(), LoadError> {
         self.load(artifact, params).map(drop)
     }
 }
@@ -110,14 +114,20 @@ impl Execute for Scripted {
         &self,
         artifact: &Artifact,
         params: &ExecutorParams,
-    ) -> Result<Box<dyn LoadedArtifact>, RuntimeConstructionError> {
+    ) -> Result<Box<dyn LoadedArtifact>, LoadError> {
         let Content { script, prepared_by, .. } = Content::decode_all(&mut artifact.bytes())
             .map_err(|error| RuntimeConstructionError(error.to_string()))?;
         match script.load {
             OnLoad::Succeed => {}
-            OnLoad::Fail => return Err(RuntimeConstructionError("as scripted".into())),
+            OnLoad::FailIfRefused => {
+                if refusals::are_due() {
+                    return Err(RuntimeConstructionError("refused".into()).into());
+                }
+            }
+            OnLoad::Fail => return Err(RuntimeConstructionError("as scripted".into()).into()),
+            OnLoad::MachineFails => return Err(MachineError("as scripted".into()).into()),
             OnLoad::FailIfPreparedBy(worker) if worker == prepared_by => {
-                return Err(RuntimeConstructionError("as scripted".into()));
+                return Err(RuntimeConstructionError("as scripted".into()).into());
             }
             OnLoad::FailIfPreparedBy(_) => {}
             OnLoad::Panic => panic!("as scripted"),
@@ -169,6 +179,7 @@ impl LoadedArtifact for Loaded {
             OnCall::FailToInstantiate => {
                 return Err(RuntimeConstructionError("as scripted".into()).into());
             }
+            OnCall::MachineFails => return Err(MachineError("as scripted".into()).into()),
             OnCall::BackendPanic => panic!("as scripted"),
             OnCall::Abort => std::process::abort(),
             OnCall::ExitWithoutAnswer => exit(),

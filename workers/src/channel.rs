@@ -1,9 +1,12 @@
 //! The worker's end of its connection to the host.
 
 use parity_scale_codec::{Decode, DecodeAll, Encode};
-use pvf_host_core::worker::{
-    frame::{Frame, FrameError, FrameReader, FrameWriter},
-    protocol::MAX_FRAME,
+use pvf_host_core::{
+    failpoint::{self, Point},
+    worker::{
+        frame::{Frame, FrameError, FrameReader, FrameWriter},
+        protocol::MAX_FRAME,
+    },
 };
 use rustix::{
     event::{PollFd, PollFlags, poll},
@@ -73,6 +76,7 @@ impl Channel {
         let Some(Frame { bytes, descriptors }) = self.reader.receive(self.socket.as_fd())? else {
             return Ok(None);
         };
+        failpoint::reach(Point::WorkerReceive).map_err(FrameError::from)?;
         let message = M::decode_all(&mut &bytes[..])
             .map_err(|error| HostGone::Broken(format!("malformed message: {error}")))?;
         Ok(Some((message, descriptors)))
@@ -84,6 +88,7 @@ impl Channel {
         message: &impl Encode,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), HostGone> {
+        failpoint::reach(Point::WorkerSend).map_err(FrameError::from)?;
         let bytes = message.encode();
         let mut writer = FrameWriter::new(&bytes, descriptors);
         while !writer.send(self.socket.as_fd())? {

@@ -8,10 +8,11 @@ use crate::{
     job::{Ending, Job, JobLog, JobSocket, Outcome, Watch},
     prepare::panic_message,
 };
-use memmap2::Mmap;
+use memmap2::{Mmap, MmapMut};
 use parity_scale_codec::{Compact, CompactLen, Decode, Encode};
 use pvf_host_core::{
-    backend::{self, Artifact, ExecuteError, LoadedArtifact},
+    backend::{self, Artifact, ExecuteError, LoadedArtifact, MachineError},
+    failpoint::{self, Point},
     primitives::{
         ExecutorParams, ValidationResult,
         compression::{self, DecompressError},
@@ -43,33 +44,45 @@ pub(crate) const ENTRY_POINT: &str = "validate_block";
 /// Native stack for what is not the guest: host functions, the backend and this crate.
 const HOST_STACK: usize = 4 << 20;
 
+/// The bytes of one page of the executor parameters.
+const PAGE_SIZE: u64 = 64 << 10;
+
 /// Works for the host until it is gone.
 pub(crate) fn serve(mut host: Channel) -> Result<(), HostGone> {
     let (request, descriptors) = host.receive::<LoadRequest>()?;
     let Ok([artifact, input]) = <[OwnedFd; 2]>::try_from(descriptors) else {
         return Err(HostGone::Broken("a request to load without its files".into()));
     };
-    on_guest_stack(&request.params.clone(), move || {
+    let served = on_guest_stack(&request.params, || {
         let start = Instant::now();
         match load(&request, artifact, input) {
             Ok((artifact, input)) => {
                 host.send(&LoadResponse::Ready { load: start.elapsed() }, &[])?;
-                Worker { host, artifact, input }.serve()
+                Worker { host: &mut host, params: &request.params, artifact, input }.serve()
             }
             Err(response) => host.send(&response, &[]),
         }
-    })
-    .unwrap_or_else(|error| Err(HostGone::Broken(format!("can't start a thread: {error}"))))
+    });
+    served.unwrap_or_else(|error| host.send(&LoadResponse::Failed(error.into()), &[]))
 }
 
 /// Runs `work` in a thread with the native stack that the parameters ask for, while this one waits.
-pub(crate) fn on_guest_stack<T: Send + 'static>(
+///
+/// # Errors
+///
+/// When this machine has no memory for such a stack.
+pub(crate) fn on_guest_stack<T: Send>(
     params: &ExecutorParams,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> io::Result<T> {
+    work: impl FnOnce() -> T + Send,
+) -> Result<T, MachineError> {
     let size = params.stack_native_max() as usize + HOST_STACK;
-    let thread = thread::Builder::new().name("guest".into()).stack_size(size).spawn(work)?;
-    thread.join().or_else(|panic| std::panic::resume_unwind(panic))
+    thread::scope(|scope| {
+        let builder = thread::Builder::new().name("guest".into()).stack_size(size);
+        let thread = builder.spawn_scoped(scope, work).map_err(|error| {
+            MachineError(format!("can't start a thread with a stack of {size} bytes: {error}"))
+        })?;
+        Ok(thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 fn load(
@@ -77,21 +90,21 @@ fn load(
     artifact: OwnedFd,
     input: OwnedFd,
 ) -> Result<(Box<dyn LoadedArtifact>, Mmap), LoadResponse> {
-    let io = |error: io::Error| LoadResponse::Io(error.to_string());
-    let descriptor =
-        backend::find(&request.backend).map_err(|error| LoadResponse::Io(error.to_string()))?;
-    let artifact = Artifact::from_sealed(artifact).map_err(io)?;
+    fn refused(error: impl ToString) -> LoadResponse {
+        LoadResponse::Failed(MachineError(error.to_string()).into())
+    }
+    failpoint::reach(Point::WorkerLoad).map_err(refused)?;
+    let descriptor = backend::find(&request.backend).map_err(refused)?;
+    let artifact = Artifact::from_sealed(artifact).map_err(refused)?;
     // These are the very bytes that the backend will use: nobody can change them any more.
     if request.key.checksum(artifact.bytes()) != request.checksum {
         return Err(LoadResponse::Corrupted);
     }
     // SAFETY: the file is the host's, which has sealed its size, and writes to it only while no job
     // of this worker reads: between a response and the next request.
-    let input = unsafe { Mmap::map(&File::from(input)) }.map_err(io)?;
-    let loaded = descriptor
-        .execute
-        .load(&artifact, &request.params)
-        .map_err(LoadResponse::RuntimeConstruction)?;
+    let input = unsafe { Mmap::map(&File::from(input)) }.map_err(refused)?;
+    let loaded =
+        descriptor.execute.load(&artifact, &request.params).map_err(LoadResponse::Failed)?;
     Ok((loaded, input))
 }
 
@@ -133,13 +146,14 @@ impl From<End> for JobOutcome {
     }
 }
 
-struct Worker {
-    host: Channel,
+struct Worker<'a> {
+    host: &'a mut Channel,
+    params: &'a ExecutorParams,
     artifact: Box<dyn LoadedArtifact>,
     input: Mmap,
 }
 
-impl Worker {
+impl Worker<'_> {
     fn serve(mut self) -> Result<(), HostGone> {
         // A job that could not be forked ahead is forked again when it is needed.
         let mut spare = self.fork().ok();
@@ -149,7 +163,9 @@ impl Worker {
             let response = match job {
                 Ok(job) => self.execute(job, &request)?,
                 Err(error) => ExecuteResponse {
-                    outcome: JobOutcome::Io(format!("can't fork a job: {error}")),
+                    outcome: JobOutcome::Machine(MachineError(format!(
+                        "can't fork a job: {error}"
+                    ))),
                     usage: JobUsage::default(),
                     gas_used: None,
                     log: vec![],
@@ -194,6 +210,22 @@ impl Worker {
         unsafe { Job::fork(MAX_RESULT, |socket| run_job(&socket, &mut **artifact, input)) }
     }
 
+    /// What it means that a job has said that the machine is to blame.
+    ///
+    /// A job may say anything, and a verdict that counts for nothing may be what an attacker wants. So
+    /// the worker tries for itself whether the machine has as much memory as a guest may ask for.
+    fn check_machine(&self, said: MachineError) -> JobOutcome {
+        /// What a memory with 32-bit addresses can have.
+        const MOST: u64 = 4 << 30;
+        let bytes = (u64::from(self.params.memory_pages_limit()) * PAGE_SIZE).min(MOST);
+        match MmapMut::map_anon(bytes as usize) {
+            Ok(_) => JobOutcome::Failed(said.into()),
+            Err(error) => JobOutcome::Machine(MachineError(format!(
+                "{said}; the machine has no {bytes} bytes to give: {error}"
+            ))),
+        }
+    }
+
     fn execute(&mut self, job: Job, request: &ExecuteRequest) -> Result<ExecuteResponse, HostGone> {
         let start = Start {
             input_len: request.input_len,
@@ -203,16 +235,17 @@ impl Worker {
         // If the job is dead, that is seen below.
         let _ = job.start(&start);
         let Ending { outcome, usage, log, log_lines_dropped } =
-            job.supervise(request.cpu_limit, 1, &mut self.host, |host| {
-                match host.try_receive()? {
-                    None => Ok(Watch::Continue),
-                    Some((ExecuteMessage::Cancel, _)) => Ok(Watch::Kill),
-                    Some((ExecuteMessage::Execute(_), _)) => {
-                        Err(HostGone::Broken("the host spoke out of turn".into()))
-                    }
+            job.supervise(request.cpu_limit, 1, self.host, |host| match host.try_receive()? {
+                None => Ok(Watch::Continue),
+                Some((ExecuteMessage::Cancel, _)) => Ok(Watch::Kill),
+                Some((ExecuteMessage::Execute(_), _)) => {
+                    Err(HostGone::Broken("the host spoke out of turn".into()))
                 }
             })?;
         let (outcome, gas_used) = match outcome {
+            Outcome::Answered(Answer { end: End::Failed(ExecuteError::Machine(said)), .. }) => {
+                (self.check_machine(said), None)
+            }
             Outcome::Answered(Answer { end, gas_used }) => (end.into(), gas_used),
             Outcome::TimedOut => (JobOutcome::TimedOut, None),
             Outcome::Died(how) => (JobOutcome::Died(how), None),
@@ -234,7 +267,10 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &[u8]) 
                 return Answer { end: End::PovDecompressionFailure(error), gas_used: None };
             }
         };
-        let end = match artifact.call(ENTRY_POINT, &input, log) {
+        let called = failpoint::reach(Point::JobCall)
+            .map_err(|error| MachineError(error.to_string()).into())
+            .and_then(|()| artifact.call(ENTRY_POINT, &input, log));
+        let end = match called {
             // Encoded anew, so that the host decodes nothing that the guest wrote.
             Ok(output) => match ValidationResult::from_guest_output(&output) {
                 Ok(result) if result.encoded_size() as u64 > MAX_RESULT => {

@@ -36,8 +36,7 @@ pub fn measure(
     count: usize,
 ) -> Result<Floor, String> {
     let descriptor = backend::find(backend).map_err(|error| error.to_string())?;
-    let params = params.clone();
-    on_guest_stack(&params.clone(), move || {
+    on_guest_stack(&params, || {
         let load =
             || descriptor.execute.load(&artifact, &params).map_err(|error| error.to_string());
         let (mut called, mut ready) = (load()?, load()?);
@@ -61,5 +60,5 @@ pub fn measure(
         }
         Ok(floor)
     })
-    .map_err(|error| format!("can't start a thread: {error}"))?
+    .map_err(|error| error.to_string())?
 }

@@ -11,6 +11,7 @@ use crate::{
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 use pvf_host_core::{
     backend::{GuestLog, LogLevel},
+    failpoint::{self, Point},
     worker::{
         frame::{FrameError, FrameReader, FrameWriter},
         protocol::{JobUsage, LogLine, MAX_LOG},
@@ -92,6 +93,7 @@ impl Job {
         max_answer: u64,
         run: impl FnOnce(JobSocket) -> Infallible,
     ) -> io::Result<Self> {
+        failpoint::reach(Point::WorkerFork)?;
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         let worker = rustix::process::getpid();
@@ -353,6 +355,9 @@ impl JobSocket {
 
     /// Gives the job's answer and ends the process.
     pub(crate) fn answer<T: Encode>(&self, answer: T) -> ! {
+        if failpoint::reach(Point::JobSend).is_err() {
+            exit(1);
+        }
         let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let is_sent = write(&socket, &Message::Answer(answer));
         exit(if is_sent { 0 } else { 1 })

@@ -27,9 +27,11 @@ use pvf_backend_wasmtime as _;
 use channel::{Channel, HostGone};
 use pvf_host_core::{
     backend,
+    failpoint::{self, Point},
     primitives::ExecutorParams,
     worker::{
         WORKER_ARGUMENT,
+        frame::FrameError,
         protocol::{
             HostHello, LinkedBackend, PACKAGE_VERSION, PROTOCOL_VERSION, WorkerHello, WorkerKind,
         },
@@ -91,6 +93,7 @@ fn run(kind: WorkerKind) -> i32 {
 
 fn greet(host: &mut Channel) -> Result<(), HostGone> {
     let (hello, _) = host.receive::<HostHello>()?;
+    failpoint::reach(Point::WorkerHandshake).map_err(FrameError::from)?;
     if hello.magic != HostHello::MAGIC {
         return Err(HostGone::Broken("the other side is no validation host".into()));
     }

@@ -7,6 +7,7 @@ use crate::{
 };
 use pvf_host_core::{
     backend::{self, Artifact, BackendDescriptor, memory_file},
+    failpoint::{self, Point},
     primitives::compression,
     worker::protocol::{JobUsage, MAX_FRAME, PrepareJobError, PrepareRequest, PrepareResponse},
 };
@@ -105,7 +106,11 @@ fn run_job(
     {
         socket.answer(Answer::Err(PrepareJobError::Io(error.to_string())));
     }
-    let prepared = catch_unwind(AssertUnwindSafe(|| compile(descriptor, request, code)));
+    let prepared = catch_unwind(AssertUnwindSafe(|| {
+        failpoint::reach(Point::JobPrepare)
+            .map_err(|error| PrepareJobError::Io(error.to_string()))?;
+        compile(descriptor, request, code)
+    }));
     socket.answer(match prepared {
         Ok(Ok(artifact)) => output
             .write_all(&artifact)
@@ -130,7 +135,7 @@ fn compile(
         let artifact = Artifact::from_bytes(&artifact).map_err(io)?;
         backend
             .check_runtime_construction(&artifact, &request.params)
-            .map_err(PrepareJobError::RuntimeConstruction)?;
+            .map_err(PrepareJobError::Unloadable)?;
     }
     Ok(artifact)
 }

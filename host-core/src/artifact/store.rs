@@ -11,6 +11,7 @@ use super::{
 use crate::{
     PrepareError,
     backend::{Artifact, CodePrefix, memory_file},
+    failpoint::{self, Point},
 };
 use std::{
     convert::Infallible,
@@ -116,18 +117,22 @@ impl ArtifactStore {
     }
 
     fn write_file(&self, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+        failpoint::reach(Point::HostWrite)?;
         let mut file =
             tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(self.directory.path())?;
         for part in parts {
             file.write_all(part)?;
         }
+        failpoint::reach(Point::HostSync)?;
         file.as_file().sync_all()?;
+        failpoint::reach(Point::HostRename)?;
         file.persist(path).map_err(|error| error.error)?;
         File::open(self.directory.path())?.sync_all()
     }
 
     /// Copies an artifact into memory that nobody else can change.
     pub(crate) fn read(&self, id: &ArtifactId) -> Result<StoredArtifact, ReadError> {
+        failpoint::reach(Point::HostRead)?;
         let mut file = match File::open(self.directory.artifact_path(id)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(ReadError::Missing);
@@ -164,6 +169,7 @@ impl ArtifactStore {
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
+    failpoint::reach(Point::HostRemove)?;
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

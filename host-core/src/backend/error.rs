@@ -18,13 +18,33 @@ pub enum BackendPrepareError {
     /// The engine could not do it on this machine, now: its processor lacks something, or the kernel
     /// had no memory to give. Says nothing about the code.
     #[error("this machine: {0}")]
-    Machine(String),
+    Machine(#[from] MachineError),
 }
 
-/// The artifact could not be loaded or instantiated on this machine, now.
+/// This machine could not do it, now: its processor lacks something, or its kernel had no memory or
+/// no descriptor to give.
 ///
-/// What is wrong is the artifact or the machine, never the candidate: the host throws the artifact
-/// away, prepares it anew, and tries once more before it judges.
+/// Says nothing about the code, its artifact, or a candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+#[error("{0}")]
+pub struct MachineError(pub String);
+
+/// Why an artifact could not be loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+pub enum LoadError {
+    /// The artifact is not one that the engine can load.
+    #[error("{0}")]
+    RuntimeConstruction(#[from] RuntimeConstructionError),
+    /// The engine could load it, but not on this machine, now.
+    #[error("this machine: {0}")]
+    Machine(#[from] MachineError),
+}
+
+/// The engine refuses the artifact: it is damaged, or was made by another version of the engine, or
+/// for another processor.
+///
+/// What is wrong is the artifact, never the candidate: the host throws the artifact away, prepares it
+/// anew, and tries once more before it judges.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 #[error("{0}")]
 pub struct RuntimeConstructionError(pub String);
@@ -35,6 +55,14 @@ pub enum ExecuteError {
     /// The instance could not be made. The host prepares the artifact anew and retries.
     #[error("runtime construction: {0}")]
     RuntimeConstruction(#[from] RuntimeConstructionError),
+    /// The machine had nothing to give for the call. A job may say that because an attacker has got
+    /// hold of it, so it is believed only if the worker finds the same.
+    #[error("this machine: {0}")]
+    Machine(#[from] MachineError),
+    /// The code imports what no code can have, so that it can be compiled but never called. The
+    /// candidate is invalid.
+    #[error("{0}")]
+    InvalidImport(String),
     /// The code ended in a trap, or a host function refused its arguments. The candidate is
     /// invalid.
     #[error("{0}")]
@@ -52,4 +80,13 @@ pub enum ExecuteError {
     /// The code used up its gas. The candidate is invalid.
     #[error("out of gas")]
     OutOfGas,
+}
+
+impl From<LoadError> for ExecuteError {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::RuntimeConstruction(error) => error.into(),
+            LoadError::Machine(error) => error.into(),
+        }
+    }
 }

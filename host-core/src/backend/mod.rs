@@ -21,7 +21,7 @@
 //! ```
 //! use pvf_host_core::backend::{
 //!     Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, ExecuteError, Execute,
-//!     Fingerprint, GuestLog, LoadedArtifact, Prepare, RuntimeConstructionError,
+//!     Fingerprint, GuestLog, LoadError, LoadedArtifact, Prepare, RuntimeConstructionError,
 //! };
 //! use pvf_host_core::primitives::ExecutorParams;
 //!
@@ -44,7 +44,7 @@
 //!         &self,
 //!         artifact: &Artifact,
 //!         params: &ExecutorParams,
-//!     ) -> Result<(), RuntimeConstructionError> {
+//!     ) -> Result<(), LoadError> {
 //!         self.load(artifact, params).map(drop)
 //!     }
 //! }
@@ -54,10 +54,10 @@
 //!         &self,
 //!         artifact: &Artifact,
 //!         _: &ExecutorParams,
-//!     ) -> Result<Box<dyn LoadedArtifact>, RuntimeConstructionError> {
+//!     ) -> Result<Box<dyn LoadedArtifact>, LoadError> {
 //!         match artifact.bytes() {
 //!             b"ECHO" => Ok(Box::new(LoadedEcho)),
-//!             _ => Err(RuntimeConstructionError("not an ECHO artifact".into())),
+//!             _ => Err(RuntimeConstructionError("not an ECHO artifact".into()).into()),
 //!         }
 //!     }
 //! }
@@ -100,8 +100,8 @@
 //! The rules that the types can't express:
 //!
 //! * **Determinism.** The same code, parameters and input give the same output or the same class of
-//!   error on every machine. What differs between machines may only surface as
-//!   [`RuntimeConstructionError`].
+//!   error on every machine. What differs between machines may only surface as a
+//!   [`RuntimeConstructionError`], if preparing anew may help, or as a [`MachineError`].
 //! * **Honest fingerprint.** If an artifact made by one build of the backend on one machine would not
 //!   run, or run differently, in another, the two fingerprints differ.
 //! * **Fork safety.** After `load` the process forks, and the child calls. So `load` leaves no thread
@@ -117,7 +117,9 @@ mod id;
 mod registry;
 
 pub use artifact::{Artifact, memory_file};
-pub use error::{BackendPrepareError, ExecuteError, RuntimeConstructionError};
+pub use error::{
+    BackendPrepareError, ExecuteError, LoadError, MachineError, RuntimeConstructionError,
+};
 pub use id::{BackendId, InvalidBackendId};
 pub use registry::{CodePrefix, SelectionError, find, linked, select};
 
@@ -158,7 +160,7 @@ pub trait Prepare: Send + Sync {
         &self,
         artifact: &Artifact,
         params: &ExecutorParams,
-    ) -> Result<(), RuntimeConstructionError>;
+    ) -> Result<(), LoadError>;
 }
 
 /// Runs artifacts. Runs in an execute worker.
@@ -172,12 +174,14 @@ pub trait Execute: Send + Sync {
     ///
     /// # Errors
     ///
-    /// When the artifact can't be loaded on this machine.
+    /// [`LoadError::RuntimeConstruction`] when the artifact is to blame, [`LoadError::Machine`] when this
+    /// machine is. What only makes every *call* fail, such as an initial memory above the limit, is no
+    /// reason: it is what the calls then say.
     fn load(
         &self,
         artifact: &Artifact,
         params: &ExecutorParams,
-    ) -> Result<Box<dyn LoadedArtifact>, RuntimeConstructionError>;
+    ) -> Result<Box<dyn LoadedArtifact>, LoadError>;
 }
 
 /// An artifact in memory, ready to be called.
@@ -271,7 +275,7 @@ pub struct BackendDescriptor {
     pub chosen: Chosen,
     /// Covers all that decides whether an artifact made with `params` can run: the engine's version,
     /// compiler settings, the features of this machine's CPU. Called in workers only.
-    pub fingerprint: fn(&ExecutorParams) -> Result<Fingerprint, RuntimeConstructionError>,
+    pub fingerprint: fn(&ExecutorParams) -> Result<Fingerprint, LoadError>,
     /// Turns code into artifacts.
     pub prepare: &'static dyn Prepare,
     /// Runs them.

@@ -170,7 +170,7 @@ impl fmt::Debug for CodePrefix {
 mod tests {
     use super::*;
     use crate::backend::{
-        Artifact, BackendPrepareError, Execute, Fingerprint, LoadedArtifact, Prepare,
+        Artifact, BackendPrepareError, Execute, Fingerprint, LoadError, LoadedArtifact, Prepare,
         RuntimeConstructionError,
     };
     use crate::primitives::ExecutorParams;
@@ -188,7 +188,7 @@ mod tests {
             &self,
             _: &Artifact,
             _: &ExecutorParams,
-        ) -> Result<(), RuntimeConstructionError> {
+        ) -> Result<(), LoadError> {
             Ok(())
         }
     }
@@ -198,8 +198,8 @@ mod tests {
             &self,
             _: &Artifact,
             _: &ExecutorParams,
-        ) -> Result<Box<dyn LoadedArtifact>, RuntimeConstructionError> {
-            Err(RuntimeConstructionError("nothing to load".into()))
+        ) -> Result<Box<dyn LoadedArtifact>, LoadError> {
+            Err(RuntimeConstructionError("nothing to load".into()).into())
         }
     }
 

@@ -7,13 +7,13 @@ use super::{
 use crate::{
     InternalError, InvalidCandidate, PossiblyInvalid, ValidationError,
     artifact::{ArtifactId, ArtifactStore, ReadError},
-    backend::{ExecuteError, LogLevel},
+    backend::{ExecuteError, LoadError, LogLevel},
     primitives::{
         ValidationContext, ValidationResult,
         compression::{self, DecompressError},
     },
     worker::{
-        execute::{ExecuteWorker, LoadError, RunError},
+        execute::{ExecuteWorker, NoWorker, RunError},
         protocol::{ExecuteRequest, ExecuteResponse, JobOutcome, MAX_INPUT},
         spawn::SpawnerHandle,
     },
@@ -139,14 +139,13 @@ impl Execution {
         self.counters.execute_workers_started.increment();
         ExecuteWorker::start(&self.spawner, backend, params, &stored, LIMIT).await.map_err(
             |error| match error {
-                LoadError::Corrupted => {
-                    PossiblyInvalid::CorruptedArtifact(error.to_string()).into()
-                }
-                LoadError::RuntimeConstruction(error) => {
+                NoWorker::Corrupted => PossiblyInvalid::CorruptedArtifact(error.to_string()).into(),
+                NoWorker::Load(LoadError::RuntimeConstruction(error)) => {
                     PossiblyInvalid::RuntimeConstruction(error).into()
                 }
-                LoadError::Died(reason) => PossiblyInvalid::AmbiguousWorkerDeath(reason).into(),
-                LoadError::Spawn(_) | LoadError::Io(_) | LoadError::TimedOut(_) => {
+                NoWorker::Load(LoadError::Machine(error)) => InternalError::Machine(error).into(),
+                NoWorker::Died(reason) => PossiblyInvalid::AmbiguousWorkerDeath(reason).into(),
+                NoWorker::Spawn(_) | NoWorker::Io(_) | NoWorker::TimedOut(_) => {
                     InternalError::Worker(error.to_string()).into()
                 }
             },
@@ -234,6 +233,10 @@ fn judge(outcome: JobOutcome) -> Result<ValidationResult, ValidationError> {
         JobOutcome::Failed(ExecuteError::RuntimeConstruction(error)) => {
             PossiblyInvalid::RuntimeConstruction(error).into()
         }
+        // The worker has found nothing of the kind, so it may be a lie.
+        JobOutcome::Failed(error @ ExecuteError::Machine(_)) => {
+            PossiblyInvalid::JobError(error.to_string()).into()
+        }
         JobOutcome::Failed(error) => InvalidCandidate::Execution(error).into(),
         JobOutcome::PovDecompressionFailure(error) => {
             InvalidCandidate::PovDecompressionFailure(error).into()
@@ -241,7 +244,7 @@ fn judge(outcome: JobOutcome) -> Result<ValidationResult, ValidationError> {
         JobOutcome::TimedOut => InvalidCandidate::HardTimeout.into(),
         JobOutcome::Panicked(reason) => PossiblyInvalid::JobError(reason).into(),
         JobOutcome::Died(reason) => PossiblyInvalid::AmbiguousJobDeath(reason).into(),
-        JobOutcome::Io(reason) => InternalError::Worker(reason).into(),
+        JobOutcome::Machine(error) => InternalError::Machine(error).into(),
         // Only its own caller cancels a job, and that one has gone.
         JobOutcome::Cancelled => InternalError::HostGone.into(),
     })

@@ -4,6 +4,7 @@ use super::{
     frame::{Frame, FrameError, FrameReader, FrameWriter},
     protocol::MAX_FRAME,
 };
+use crate::failpoint::{self, Point};
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 use std::{
     io,
@@ -35,6 +36,7 @@ impl Connection {
         message: &impl Encode,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), FrameError> {
+        failpoint::reach(Point::HostSend)?;
         let bytes = message.encode();
         let mut writer = FrameWriter::new(&bytes, descriptors);
         while !writer.send(self.socket.get_ref().as_fd())? {
@@ -46,6 +48,7 @@ impl Connection {
 
     /// Waits for the next message. Nothing is lost if the future is dropped.
     pub(crate) async fn receive<M: Decode>(&mut self) -> Result<(M, Vec<OwnedFd>), FrameError> {
+        failpoint::reach(Point::HostReceive)?;
         let frame = self.receive_frame().await?;
         let message = M::decode_all(&mut &frame.bytes[..])
             .map_err(|error| FrameError::Malformed(error.to_string()))?;

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     artifact::StoredArtifact,
-    backend::{BackendId, RuntimeConstructionError, memory_file},
+    backend::{BackendId, LoadError, memory_file},
     primitives::ExecutorParams,
 };
 use memmap2::{MmapMut, MmapOptions};
@@ -33,17 +33,17 @@ pub(crate) struct ExecuteWorker {
 
 /// Why there is no worker that holds the artifact.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LoadError {
+pub(crate) enum NoWorker {
     #[error("{0}")]
     Spawn(#[from] SpawnError),
     #[error("{0}")]
-    Io(String),
+    Io(#[from] io::Error),
     #[error("the worker died while it loaded the artifact: {0}")]
     Died(String),
     #[error("the artifact's checksum does not match")]
     Corrupted,
     #[error("{0}")]
-    RuntimeConstruction(#[from] RuntimeConstructionError),
+    Load(#[from] LoadError),
     #[error("loading took more than {} s", .0.as_secs_f32())]
     TimedOut(Duration),
 }
@@ -70,10 +70,9 @@ impl ExecuteWorker {
         params: &ExecutorParams,
         stored: &StoredArtifact,
         limit: Duration,
-    ) -> Result<(Self, Duration), LoadError> {
+    ) -> Result<(Self, Duration), NoWorker> {
         let (mut process, _) = spawner.spawn(WorkerKind::Execute, false).await?;
-        let io = |error: io::Error| LoadError::Io(error.to_string());
-        let (input_file, input) = input_file().map_err(io)?;
+        let (input_file, input) = input_file()?;
         let request = LoadRequest {
             backend: backend.clone(),
             params: params.clone(),
@@ -90,12 +89,11 @@ impl ExecuteWorker {
                 process.connection.set_limit(MAX_RESULT + MAX_FRAME + MAX_LOG as u64);
                 Ok((Self { process, input }, load))
             }
-            Ok(Ok((LoadResponse::Corrupted, _))) => Err(LoadError::Corrupted),
-            Ok(Ok((LoadResponse::RuntimeConstruction(error), _))) => Err(error.into()),
-            Ok(Ok((LoadResponse::Io(reason), _))) => Err(LoadError::Io(reason)),
-            Ok(Err(FrameError::Closed)) => Err(LoadError::Died(process.obituary().await)),
-            Ok(Err(error)) => Err(LoadError::Died(error.to_string())),
-            Err(_) => Err(LoadError::TimedOut(limit)),
+            Ok(Ok((LoadResponse::Corrupted, _))) => Err(NoWorker::Corrupted),
+            Ok(Ok((LoadResponse::Failed(error), _))) => Err(error.into()),
+            Ok(Err(FrameError::Closed)) => Err(NoWorker::Died(process.obituary().await)),
+            Ok(Err(error)) => Err(NoWorker::Died(error.to_string())),
+            Err(_) => Err(NoWorker::TimedOut(limit)),
         }
     }
 

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     PrepareError,
     artifact::PrepareCost,
-    backend::{Artifact, BackendPrepareError, memory_file},
+    backend::{Artifact, BackendPrepareError, LoadError, memory_file},
 };
 use rustix::fs::SealFlags;
 use std::{
@@ -127,10 +127,11 @@ fn classify(error: PrepareJobError, request: &PrepareRequest) -> PrepareError {
         PrepareJobError::Backend(BackendPrepareError::Compilation(reason)) => {
             PrepareError::Compilation(reason)
         }
-        PrepareJobError::Backend(BackendPrepareError::Machine(reason)) => {
-            PrepareError::Machine(reason)
+        PrepareJobError::Backend(BackendPrepareError::Machine(error))
+        | PrepareJobError::Unloadable(LoadError::Machine(error)) => PrepareError::Machine(error),
+        PrepareJobError::Unloadable(LoadError::RuntimeConstruction(error)) => {
+            PrepareError::RuntimeConstruction(error)
         }
-        PrepareJobError::RuntimeConstruction(error) => PrepareError::RuntimeConstruction(error),
         PrepareJobError::OutOfMemory => {
             PrepareError::OutOfMemory { limit: request.memory_limit.unwrap_or(u64::MAX) }
         }

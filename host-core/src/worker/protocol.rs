@@ -9,8 +9,8 @@
 use crate::{
     artifact::format::{Checksum, ChecksumKey},
     backend::{
-        BackendId, BackendPrepareError, ExecuteError, Fingerprint, LogLevel,
-        RuntimeConstructionError,
+        BackendId, BackendPrepareError, ExecuteError, Fingerprint, LoadError, LogLevel,
+        MachineError,
     },
     primitives::{ExecutorParams, compression::DecompressError},
 };
@@ -18,7 +18,7 @@ use parity_scale_codec::{Decode, Encode};
 use std::{ops::Range, time::Duration};
 
 /// The version of everything in this module.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// The version of this library; host and worker must have the same.
 pub const PACKAGE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -97,7 +97,7 @@ pub struct LinkedBackend {
     /// Its version.
     pub version: String,
     /// Its fingerprint with default parameters, if the host asked for it.
-    pub fingerprint: Option<Result<Fingerprint, RuntimeConstructionError>>,
+    pub fingerprint: Option<Result<Fingerprint, LoadError>>,
 }
 
 /// Prepare an artifact. The code comes beside it, in a sealed memory file.
@@ -133,8 +133,8 @@ pub enum PrepareJobError {
     Decompression(String),
     /// The backend refused it.
     Backend(BackendPrepareError),
-    /// The artifact can't be loaded.
-    RuntimeConstruction(RuntimeConstructionError),
+    /// The artifact was made, and can't be loaded.
+    Unloadable(LoadError),
     /// The job passed its memory limit.
     OutOfMemory,
     /// The job passed its CPU time.
@@ -180,10 +180,8 @@ pub enum LoadResponse {
     },
     /// The artifact's bytes are not what was stored.
     Corrupted,
-    /// The backend could not load the artifact.
-    RuntimeConstruction(RuntimeConstructionError),
-    /// The kernel refused something.
-    Io(String),
+    /// The artifact could not be loaded.
+    Failed(LoadError),
 }
 
 /// What the host says to a worker that is ready.
@@ -264,8 +262,9 @@ pub enum JobOutcome {
     Died(String),
     /// The job was killed because the host said so.
     Cancelled,
-    /// The job could not be started, or the kernel refused something.
-    Io(String),
+    /// The job could not be started, or it said that the machine has nothing to give, and the worker
+    /// has found the same.
+    Machine(MachineError),
 }
 
 /// A line that the guest logged.

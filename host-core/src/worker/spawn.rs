@@ -6,6 +6,7 @@ use super::{
     frame::FrameError,
     protocol::{HostHello, PACKAGE_VERSION, PROTOCOL_VERSION, WorkerHello, WorkerKind},
 };
+use crate::failpoint::{self, Point};
 use rustix::{
     fs::OFlags,
     net::{AddressFamily, SocketFlags, SocketType},
@@ -249,6 +250,7 @@ fn spawn(
     tasks: &mpsc::Sender<Task>,
 ) -> io::Result<Spawned> {
     program.check()?;
+    failpoint::reach(Point::HostSpawn)?;
     let (ours, theirs) = rustix::net::socketpair(
         AddressFamily::UNIX,
         SocketType::STREAM,
@@ -337,6 +339,7 @@ impl WorkerProcess {
     }
 
     async fn greet(&mut self, want_fingerprints: bool) -> Result<WorkerHello, FrameError> {
+        failpoint::reach(Point::HostHandshake)?;
         let hello =
             HostHello { magic: HostHello::MAGIC, protocol: PROTOCOL_VERSION, want_fingerprints };
         self.connection.send(&hello, &[]).await?;

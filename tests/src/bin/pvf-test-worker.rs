@@ -3,5 +3,6 @@
 
 fn main() -> std::process::ExitCode {
     pvf_tests::manners::run_if_rude();
+    pvf_tests::refusals::take_up();
     pvf_workers::worker_main()
 }

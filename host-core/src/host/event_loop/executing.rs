@@ -4,6 +4,7 @@ use super::{Event, EventLoop, Goal, Request, Stage, prepare_report};
 use crate::{
     PossiblyInvalid, ValidationError,
     artifact::ArtifactId,
+    failpoint::{self, Point},
     host::{
         artifacts::{PreparedArtifact, RequestId},
         execution::{Executed, Execution},
@@ -105,6 +106,10 @@ impl EventLoop {
     }
 
     pub(super) fn prune(&mut self) {
+        if let Err(error) = failpoint::reach(Point::HostPrune) {
+            tracing::warn!(%error, "can't make room in the cache");
+            return;
+        }
         for artifact in self.artifacts.prune(&self.config.prune_limits) {
             tracing::info!(%artifact, "removing an artifact to make room");
             self.counters.artifacts_pruned.increment();
