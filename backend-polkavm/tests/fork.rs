@@ -50,7 +50,7 @@ fn a_machine_without_memory_says_nothing_about_the_candidate() {
             std::panic::set_hook(Box::new(|_| {}));
         };
         let class = call_in_child(&mut *loaded, &input, prepare, |result| {
-            vec![u8::from(matches!(result, Err(ExecuteError::RuntimeConstruction(_))))]
+            vec![u8::from(matches!(result, Err(ExecuteError::Machine(_))))]
         });
         assert_eq!(class, [1]);
     }

@@ -175,6 +175,9 @@ pub(crate) fn classify(error: &wasmtime::Error, state: &mut State) -> ExecuteErr
         state.call.failed_in_host_call(error)
     } else if let Some(error) = error.downcast_ref::<MissingFunction>() {
         error.into()
+    } else if state.limiter.has_huge_table {
+        // However large the machine is, the code can ask for more.
+        RuntimeConstructionError(format!("{error:#}")).into()
     } else {
         // Something of the engine's or the kernel's own.
         error::of_load(error).into()

@@ -1,6 +1,6 @@
 //! What an error of the engine's means, while it is still typed.
 
-use pvf_host_core::backend::{ExecuteError, LoadError, MachineError, RuntimeConstructionError};
+use pvf_host_core::backend::{LoadError, MachineError, RuntimeConstructionError};
 use std::io;
 use wasmtime::OutOfMemory;
 
@@ -19,43 +19,6 @@ pub(crate) fn of_load(error: &wasmtime::Error) -> LoadError {
         MachineError(reason).into()
     } else {
         RuntimeConstructionError(reason).into()
-    }
-}
-
-/// Why an artifact is of no use.
-#[derive(Debug)]
-pub(crate) enum LinkError {
-    /// It can't be loaded.
-    Load(LoadError),
-    /// It can, and every call will fail.
-    Code(ExecuteError),
-}
-
-impl From<LoadError> for LinkError {
-    fn from(error: LoadError) -> Self {
-        Self::Load(error)
-    }
-}
-
-impl From<RuntimeConstructionError> for LinkError {
-    fn from(error: RuntimeConstructionError) -> Self {
-        Self::Load(error.into())
-    }
-}
-
-impl From<wasmtime::Error> for LinkError {
-    fn from(error: wasmtime::Error) -> Self {
-        Self::Load(of_load(&error))
-    }
-}
-
-/// Where being of no use is all that is asked, as when code is prechecked.
-impl From<LinkError> for LoadError {
-    fn from(error: LinkError) -> Self {
-        match error {
-            LinkError::Load(error) => error,
-            LinkError::Code(error) => RuntimeConstructionError(error.to_string()).into(),
-        }
     }
 }
 

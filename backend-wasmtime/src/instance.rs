@@ -23,7 +23,12 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(page_limit: u32, log: Box<dyn GuestLog>) -> Self {
-        let limiter = Limiter { page_limit, memory_exists: false, machine_failed: None };
+        let limiter = Limiter {
+            page_limit,
+            memory_exists: false,
+            has_huge_table: false,
+            machine_failed: None,
+        };
         Self { memory: None, call: CallState::default(), log, limiter }
     }
 }
@@ -37,6 +42,8 @@ pub(crate) struct Limiter {
     /// In pages, from the executor parameters. It may exceed what any memory can have.
     page_limit: u32,
     memory_exists: bool,
+    /// Whether the code has a table that not every machine has memory for.
+    pub(crate) has_huge_table: bool,
     /// Why the machine had no memory to give.
     pub(crate) machine_failed: Option<String>,
 }
@@ -78,11 +85,14 @@ impl ResourceLimiter for Limiter {
     fn table_growing(
         &mut self,
         _current: usize,
-        _elements: usize,
+        elements: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        // The size that a table may be declared with is limited when code is validated, and no
-        // instruction that is accepted grows one.
+        /// A gibibyte.
+        const HUGE: usize = (1 << 30) / size_of::<usize>();
+        // The executor parameters have no limit for tables, and no instruction that is accepted grows
+        // one.
+        self.has_huge_table |= elements > HUGE;
         Ok(true)
     }
 }

@@ -26,8 +26,8 @@
 //!
 //! Imports are functions of the module `env`. Those that
 //! [`for_each_host_function!`](pvf_host_functions::for_each_host_function!) lists do what they say;
-//! all others link, and trap when they are called. Any other import makes every call fail, and is found
-//! when the code is prechecked.
+//! all others link, and trap when they are called. Any other import makes the artifact impossible to
+//! load, which is found when the code is prechecked.
 
 mod bulk;
 mod call;
@@ -95,6 +95,6 @@ impl Execute for Wasmtime {
         artifact: &Artifact,
         params: &ExecutorParams,
     ) -> Result<Box<dyn LoadedArtifact>, LoadError> {
-        load::load(artifact, params)
+        Ok(Box::new(load::load(artifact, params)?))
     }
 }

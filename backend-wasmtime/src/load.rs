@@ -2,20 +2,17 @@
 
 use crate::{
     call::{Loaded, Next, classify},
-    engine,
-    error::LinkError,
+    engine, error,
     instance::{Guest, State},
     metering::Gas,
     prepare::Form,
 };
 use pvf_host_core::{
-    backend::{
-        Artifact, ExecuteError, GuestLog, LoadError, LoadedArtifact, RuntimeConstructionError,
-    },
+    backend::{Artifact, ExecuteError, GuestLog, LoadError, RuntimeConstructionError},
     primitives::ExecutorParams,
 };
 use pvf_host_functions::{HostCallError, HostFunction, IMPORT_MODULE, MissingFunction, ValueType};
-use std::collections::{HashMap, hash_map::Entry};
+use std::collections::HashSet;
 use wasmtime::{
     AsContextMut, Caller, Engine, ExternType, FuncType, Instance, InstancePre, Linker, Module,
     Store, ValType,
@@ -66,15 +63,8 @@ impl Linked {
 }
 
 /// Maps the artifact, links it, and instantiates it if that runs no code of the guest.
-pub(crate) fn load(
-    artifact: &Artifact,
-    params: &ExecutorParams,
-) -> Result<Box<dyn LoadedArtifact>, LoadError> {
-    let linked = match link(artifact, params) {
-        Ok(linked) => linked,
-        Err(LinkError::Load(error)) => return Err(error),
-        Err(LinkError::Code(error)) => return Ok(Box::new(Unlinkable::new(error, params))),
-    };
+pub(crate) fn load(artifact: &Artifact, params: &ExecutorParams) -> Result<Loaded, LoadError> {
+    let linked = link(artifact, params)?;
     // What a thread needs to handle traps. A forked job has the thread that forks it.
     Engine::tls_eager_initialize();
     let next = match linked.form {
@@ -89,54 +79,47 @@ pub(crate) fn load(
             }
         }
     };
-    Ok(Box::new(Loaded::new(linked, next)))
+    Ok(Loaded::new(linked, next))
 }
 
 /// Maps the artifact and links it.
-pub(crate) fn link(artifact: &Artifact, params: &ExecutorParams) -> Result<Linked, LinkError> {
+pub(crate) fn link(artifact: &Artifact, params: &ExecutorParams) -> Result<Linked, LoadError> {
     let gas_limit = params.max_gas();
     let form = Form::of(artifact.bytes())
         .filter(|form| form.is_metered() == gas_limit.is_some())
         .ok_or_else(|| RuntimeConstructionError("not an artifact of this backend".into()))?;
-    let pre = instance_pre(artifact, params)?;
+    let pre = instance_pre(artifact, params).map_err(|error| error::of_load(&error))?;
     Ok(Linked { pre, form, page_limit: params.memory_pages_limit(), gas_limit })
 }
 
 fn instance_pre(
     artifact: &Artifact,
     params: &ExecutorParams,
-) -> Result<InstancePre<State>, LinkError> {
+) -> wasmtime::Result<InstancePre<State>> {
     let engine = engine::engine(params)?;
     // A duplicate of the descriptor, since Wasmtime keeps what it is given for as long as the module
     // lives, and maps the data of each instance from it. It maps the file from its beginning to its
     // end, so the read position, which the two share, does not matter.
-    let file = artifact.file().try_clone().map_err(wasmtime::Error::from)?;
+    let file = artifact.file().try_clone()?;
     // SAFETY: Wasmtime asks for the unchanged output of `precompile_module`, in a file that does not
     // change while the module lives. The caller of `Execute::load` vouches for the bytes, which it
     // has checked against the checksum made when this backend prepared them; the byte behind them is
     // outside of what Wasmtime reads. An `Artifact`'s file is sealed: nobody can change it.
     let module = unsafe { Module::deserialize_open_file(&engine, file)? };
     let mut linker = Linker::new(&engine);
-    let mut types = HashMap::new();
+    let mut names = HashSet::new();
     for import in module.imports() {
         let (module, name) = (import.module(), import.name());
-        let invalid = |reason| {
-            LinkError::Code(ExecuteError::InvalidImport(format!(
-                "import of {module}.{name}: {reason}"
-            )))
-        };
         if module != IMPORT_MODULE {
-            return Err(invalid("there are only imports from the module env"));
+            return Err(UnknownImport::Module(module.into(), name.into()).into());
         }
         let ExternType::Func(ty) = import.ty() else {
-            return Err(invalid("it is no function"));
+            return Err(UnknownImport::Kind(module.into(), name.into()).into());
         };
-        match types.entry(name) {
-            Entry::Vacant(new) => new.insert(ty.clone()),
+        if !names.insert(name) {
             // A name may be imported twice.
-            Entry::Occupied(before) if FuncType::eq(before.get(), &ty) => continue,
-            Entry::Occupied(_) => return Err(invalid("it is imported with two types")),
-        };
+            continue;
+        }
         let function = HostFunction::find(name);
         if function.is_some_and(|function| function.is_offered(params, has_type(function, &ty))) {
             link_host_function(&mut linker, name)?;
@@ -148,30 +131,16 @@ fn instance_pre(
         }
     }
     // Compares the types of what is linked to those under which it is imported.
-    Ok(linker.instantiate_pre(&module)?)
+    linker.instantiate_pre(&module)
 }
 
-/// Code that was loaded, and can never be called.
-struct Unlinkable {
-    error: ExecuteError,
-    /// None of it is used, if it is metered.
-    gas_used: Option<u64>,
-}
-
-impl Unlinkable {
-    fn new(error: ExecuteError, params: &ExecutorParams) -> Self {
-        Self { error, gas_used: params.max_gas().map(|_| 0) }
-    }
-}
-
-impl LoadedArtifact for Unlinkable {
-    fn call(&mut self, _: &str, _: &[u8], _: Box<dyn GuestLog>) -> Result<Vec<u8>, ExecuteError> {
-        Err(self.error.clone())
-    }
-
-    fn gas_used(&self) -> Option<u64> {
-        self.gas_used
-    }
+/// An import that no PVF can have.
+#[derive(Debug, thiserror::Error)]
+enum UnknownImport {
+    #[error("import of {0}.{1}: there are only imports from the module {IMPORT_MODULE}")]
+    Module(String, String),
+    #[error("import of {0}.{1}: it is no function")]
+    Kind(String, String),
 }
 
 macro_rules! link_host_functions {

@@ -55,7 +55,7 @@ fn a_machine_without_memory_says_nothing_about_the_candidate() {
             let mut loaded = Wasmtime.load(&artifact, &params).unwrap();
             let input = vec![1; input];
             let class = call_in_child(&mut *loaded, &input, take_all_memory, |result| {
-                vec![u8::from(matches!(result, Err(ExecuteError::RuntimeConstruction(_))))]
+                vec![u8::from(matches!(result, Err(ExecuteError::Machine(_))))]
             });
             assert_eq!(class, [1]);
         });

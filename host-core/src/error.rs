@@ -196,7 +196,6 @@ impl InvalidCandidate {
         match self {
             Self::Execution(ExecuteError::RuntimeConstruction(_)) => "runtime_construction",
             Self::Execution(ExecuteError::Machine(_)) => "machine",
-            Self::Execution(ExecuteError::InvalidImport(_)) => "invalid_import",
             Self::Execution(ExecuteError::Trap(_)) => "trap",
             Self::Execution(ExecuteError::Panic(_)) => "panic",
             Self::Execution(ExecuteError::InvalidOutput(_)) => "invalid_output",

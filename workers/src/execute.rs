@@ -210,18 +210,19 @@ impl Worker<'_> {
         unsafe { Job::fork(MAX_RESULT, |socket| run_job(&socket, &mut **artifact, input)) }
     }
 
-    /// What it means that a job has said that the machine is to blame.
+    /// What became of a job that says that the machine is to blame, or has died as if it were, when a
+    /// guest may have brought that about.
     ///
-    /// A job may say anything, and a verdict that counts for nothing may be what an attacker wants. So
-    /// the worker tries for itself whether the machine has as much memory as a guest may ask for.
-    fn check_machine(&self, said: MachineError) -> JobOutcome {
+    /// A job may say anything, and no verdict may be what an attacker wants. So the worker tries for
+    /// itself whether the machine has as much memory as a guest may ask for.
+    fn unless_machine_failed(&self, outcome: JobOutcome) -> JobOutcome {
         /// What a memory with 32-bit addresses can have.
         const MOST: u64 = 4 << 30;
         let bytes = (u64::from(self.params.memory_pages_limit()) * PAGE_SIZE).min(MOST);
         match MmapMut::map_anon(bytes as usize) {
-            Ok(_) => JobOutcome::Failed(said.into()),
+            Ok(_) => outcome,
             Err(error) => JobOutcome::Machine(MachineError(format!(
-                "{said}; the machine has no {bytes} bytes to give: {error}"
+                "no memory of {bytes} bytes for a guest: {error}"
             ))),
         }
     }
@@ -243,12 +244,12 @@ impl Worker<'_> {
                 }
             })?;
         let (outcome, gas_used) = match outcome {
-            Outcome::Answered(Answer { end: End::Failed(ExecuteError::Machine(said)), .. }) => {
-                (self.check_machine(said), None)
-            }
+            Outcome::Answered(Answer {
+                end: end @ End::Failed(ExecuteError::Machine(_)), ..
+            }) => (self.unless_machine_failed(end.into()), None),
             Outcome::Answered(Answer { end, gas_used }) => (end.into(), gas_used),
             Outcome::TimedOut => (JobOutcome::TimedOut, None),
-            Outcome::Died(how) => (JobOutcome::Died(how), None),
+            Outcome::Died(how) => (self.unless_machine_failed(JobOutcome::Died(how)), None),
             Outcome::Killed => (JobOutcome::Cancelled, None),
         };
         Ok(ExecuteResponse { outcome, usage, gas_used, log, log_lines_dropped })

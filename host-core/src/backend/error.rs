@@ -59,10 +59,6 @@ pub enum ExecuteError {
     /// hold of it, so it is believed only if the worker finds the same.
     #[error("this machine: {0}")]
     Machine(#[from] MachineError),
-    /// The code imports what no code can have, so that it can be compiled but never called. The
-    /// candidate is invalid.
-    #[error("{0}")]
-    InvalidImport(String),
     /// The code ended in a trap, or a host function refused its arguments. The candidate is
     /// invalid.
     #[error("{0}")]

@@ -40,9 +40,7 @@ impl Class {
         match error {
             ValidationError::Invalid(error) => match error {
                 InvalidCandidate::Execution(error) => match error {
-                    ExecuteError::RuntimeConstruction(_) | ExecuteError::InvalidImport(_) => {
-                        Self::RuntimeConstruction
-                    }
+                    ExecuteError::RuntimeConstruction(_) => Self::RuntimeConstruction,
                     ExecuteError::Machine(_) => Self::Unknown,
                     ExecuteError::Trap(_) | ExecuteError::Panic(_) => Self::Trap,
                     ExecuteError::InvalidOutput(_) => Self::InvalidOutput,
