@@ -8,8 +8,8 @@
 use parity_scale_codec::{Compact, Encode};
 use pvf_host_core::{
     artifact::{
-        ArtifactId, EnvironmentDigest,
-        format::{ChecksumKey, HEADER_LEN, Header, PrepareCost},
+        ArtifactId, CacheKey, EnvironmentDigest,
+        format::{BackendVersion, HEADER_LEN, Header, PrepareCost},
     },
     backend::{
         BackendId, BackendPrepareError, CodePrefix, ExecuteError, LogLevel,
@@ -22,8 +22,8 @@ use pvf_host_core::{
         ValidationParamsExtension, ValidationResult, compression, hex,
     },
     worker::protocol::{
-        ByteRange, ExecuteMessage, ExecuteRequest, ExecuteResponse, HostHello, JobOutcome,
-        JobUsage, LinkedBackend, LoadRequest, LoadResponse, LogLine, PACKAGE_VERSION,
+        ByteRange, ExecuteMessage, ExecuteRequest, ExecuteResponse, FileIdentity, HostHello,
+        JobOutcome, JobUsage, LinkedBackend, LoadRequest, LoadResponse, LogLine, PACKAGE_VERSION,
         PROTOCOL_VERSION, PrepareJobError, PrepareRequest, PrepareResponse, WorkerHello,
     },
 };
@@ -146,7 +146,7 @@ fn artifact_header() {
         prep_hash: ExecutorParamsPrepHash::from(Hash([2; 32])),
         backend: WASMTIME,
     };
-    let key = ChecksumKey::new(&EnvironmentDigest([3; 32]), &id);
+    let key = CacheKey::new([4; 32]).checksum_key(&EnvironmentDigest([3; 32]), &id);
     let payload = b"payload";
     let header = Header {
         code_prefix: CodePrefix::of(b"\0asm\x01\0\0\0"),
@@ -157,6 +157,7 @@ fn artifact_header() {
             cpu: Duration::from_micros(9_001),
             peak_memory: 1 << 20,
         },
+        backend_version: BackendVersion::new("1"),
     };
     let bytes = header.to_bytes(&id, &key);
     for (options, name) in [(2, "as-it-is"), (3, "checksum-mended")] {
@@ -188,15 +189,25 @@ fn worker_messages() {
     let message = |index: u8, name: &str, message: Vec<u8>| {
         write("worker_messages", name, &[vec![index], message].concat());
     };
-    let hello =
-        HostHello { magic: HostHello::MAGIC, protocol: PROTOCOL_VERSION, want_fingerprints: true };
+    let program = FileIdentity { device: 1, inode: 2, size: 3, modified: (4, 5) };
+    let hello = HostHello {
+        magic: HostHello::MAGIC,
+        protocol: PROTOCOL_VERSION,
+        want_fingerprints: true,
+        expected_program: Some(program),
+    };
     message(0, "host-hello", hello.encode());
     let backend = |fingerprint| LinkedBackend { id: WASMTIME, version: "1".into(), fingerprint };
     let hello = WorkerHello {
         magic: WorkerHello::MAGIC,
         protocol: PROTOCOL_VERSION,
         package: PACKAGE_VERSION.into(),
-        backends: vec![backend(None), backend(Some(Err(RuntimeConstructionError("no".into()).into())))],
+        program,
+        build: Some([6; 32]),
+        backends: vec![
+            backend(None),
+            backend(Some(Err(RuntimeConstructionError("no".into()).into()))),
+        ],
     };
     message(1, "worker-hello", hello.encode());
     let prepare = PrepareRequest {
@@ -216,7 +227,7 @@ fn worker_messages() {
         prep_hash: ExecutorParamsPrepHash::from(Hash([2; 32])),
         backend: WASMTIME,
     };
-    let key = ChecksumKey::new(&EnvironmentDigest([3; 32]), &id);
+    let key = CacheKey::new([4; 32]).checksum_key(&EnvironmentDigest([3; 32]), &id);
     let checksum = key.checksum(b"payload");
     let load = LoadRequest { backend: WASMTIME, params: some_params(), key, checksum };
     message(4, "load-request", load.encode());

@@ -4,8 +4,8 @@ use crate::meter;
 use parity_scale_codec::{Decode, Encode};
 use pvf_host_core::{
     artifact::{
-        ArtifactId, EnvironmentDigest,
-        format::{ChecksumKey, HEADER_LEN, Header, HeaderError},
+        ArtifactId, CacheKey, EnvironmentDigest,
+        format::{HEADER_LEN, Header, HeaderError},
     },
     backend::{BackendId, CodePrefix},
     primitives::{
@@ -148,7 +148,7 @@ pub fn artifact_header(data: &[u8]) {
         prep_hash: ExecutorParamsPrepHash::from(Hash([2; 32])),
         backend: BackendId::from_static("wasmtime"),
     };
-    let key = ChecksumKey::new(&EnvironmentDigest([3; 32]), &id);
+    let key = CacheKey::new([4; 32]).checksum_key(&EnvironmentDigest([3; 32]), &id);
     let mut bytes = data.to_vec();
     if options & 1 != 0 && bytes.len() >= HEADER_LEN {
         let place = HEADER_LEN - 32;

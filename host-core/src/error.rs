@@ -52,9 +52,21 @@ pub enum PrepareError {
     /// The job died without an answer.
     #[error("the prepare job died: {0}")]
     JobDied(String),
-    /// The worker could not be started, died, or broke the protocol.
+    /// The worker died, or broke the protocol.
     #[error("prepare worker: {0}")]
     Worker(String),
+    /// No worker could be started.
+    #[error("prepare worker: {0}")]
+    NoWorker(String),
+    /// The worker program was replaced while the host ran. Workers that run go on; no more are started
+    /// until the host is restarted, since artifacts of the one program are not for the other.
+    #[error(
+        "the worker program {program} was replaced or removed while the host ran: restart the host"
+    )]
+    WorkerReplaced {
+        /// The program's path.
+        program: String,
+    },
     /// The artifact could not be stored.
     #[error("artifact store: {0}")]
     Store(String),
@@ -90,10 +102,18 @@ impl PrepareError {
             Self::Machine(_)
             | Self::JobDied(_)
             | Self::Worker(_)
+            | Self::NoWorker(_)
+            | Self::WorkerReplaced { .. }
             | Self::Store(_)
             | Self::CodeUnavailable { .. }
             | Self::HostGone => false,
         }
+    }
+
+    /// Whether this is trouble of the host's that shows before or after preparing, and costs nothing to
+    /// run into again. It is not remembered: whoever needs the artifact next finds out anew.
+    pub fn is_trouble_of_host(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::NoWorker(_) | Self::WorkerReplaced { .. })
     }
 
     /// A short name of the class, for machines.
@@ -109,7 +129,8 @@ impl PrepareError {
             Self::TimedOut { .. } => "timed_out",
             Self::Panicked(_) => "panicked",
             Self::JobDied(_) => "job_died",
-            Self::Worker(_) => "worker",
+            Self::Worker(_) | Self::NoWorker(_) => "worker",
+            Self::WorkerReplaced { .. } => "worker_replaced",
             Self::Store(_) => "store",
             Self::CodeUnavailable { .. } => "code_unavailable",
             Self::HostGone => "host_gone",
@@ -154,10 +175,12 @@ impl ValidationError {
 
 impl From<PrepareError> for ValidationError {
     fn from(error: PrepareError) -> Self {
-        if error.is_deterministic() {
-            Self::Preparation(error)
-        } else {
-            Self::Internal(InternalError::Preparation(error))
+        match error {
+            PrepareError::WorkerReplaced { program } => {
+                InternalError::WorkerReplaced { program }.into()
+            }
+            error if error.is_deterministic() => Self::Preparation(error),
+            error => InternalError::Preparation(error).into(),
         }
     }
 }
@@ -252,7 +275,18 @@ pub enum InternalError {
     /// An execute worker could not be started.
     #[error("execute worker: {0}")]
     Worker(String),
-    /// The kernel refused something, or the disk failed.
+    /// See [`PrepareError::WorkerReplaced`].
+    #[error(
+        "the worker program {program} was replaced or removed while the host ran: restart the host"
+    )]
+    WorkerReplaced {
+        /// The program's path.
+        program: String,
+    },
+    /// The disk failed to give an artifact back. The artifact was thrown away.
+    #[error("{0}")]
+    UnreadableArtifact(String),
+    /// The kernel refused something.
     #[error("{0}")]
     Io(String),
     /// This machine can't run the code, or not now, and this is why.
@@ -269,6 +303,8 @@ impl InternalError {
         match self {
             Self::Preparation(error) => error.kind(),
             Self::Worker(_) => "worker",
+            Self::WorkerReplaced { .. } => "worker_replaced",
+            Self::UnreadableArtifact(_) => "unreadable_artifact",
             Self::Io(_) => "io",
             Self::Machine(_) => "machine",
             Self::HostGone => "host_gone",

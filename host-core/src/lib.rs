@@ -31,6 +31,6 @@ pub use code::{Code, CodeProvider, CodeSource, Pvf};
 pub use error::{InternalError, InvalidCandidate, PossiblyInvalid, PrepareError, ValidationError};
 pub use host::{
     ActiveLeavesUpdate, Config, ExecuteReport, PrepareReport, StartError, Statistics, Validation,
-    ValidationHost, ValidationKind, ValidationRequest, start,
+    ValidationHost, ValidationKind, ValidationRequest, detect_environment, start,
 };
-pub use retry::{ValidationBackend, validate_with_retry};
+pub use retry::{Decision, RetryCause, ValidationBackend, validate_with_retry};

@@ -72,6 +72,8 @@ pub(crate) enum Command {
     Backends,
     /// Look at the cache of prepared artifacts, and make room in it
     Cache(Cache),
+    /// Show what prepared artifacts depend on, and whether that has changed since the last start
+    Doctor(Doctor),
     /// Validate the bundled example on every backend, side by side
     Demo,
     /// Print the completion script for a shell
@@ -349,6 +351,21 @@ pub(crate) struct CacheDirArg {
     /// new one for `bench`]
     #[arg(long, value_name = "DIR", global = true)]
     pub(crate) cache_dir: Option<PathBuf>,
+}
+
+const DOCTOR_HELP: &str = "\
+Example:
+  pvf doctor --cache-dir /var/cache/pvf
+
+Artifacts are native code: they are for the program, the processor and the kernel that they were made
+on, which are their environment. When one of these changes, a host that starts prepares everything
+anew. This tells which did. It starts a worker, and changes nothing.";
+
+#[derive(Debug, Args)]
+#[command(after_help = DOCTOR_HELP)]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    pub(crate) host: HostArgs,
 }
 
 const CACHE_HELP: &str = "\

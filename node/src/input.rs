@@ -154,6 +154,13 @@ pub(crate) fn config(
     host: &HostArgs,
     code: &CodeArgs,
 ) -> Result<Config, Failure> {
+    let mut config = host_config(cache_dir, host)?;
+    config.code_limit = size(code.code_limit);
+    Ok(config)
+}
+
+/// The configuration of a host that is given no code.
+pub(crate) fn host_config(cache_dir: &Path, host: &HostArgs) -> Result<Config, Failure> {
     let mut config = Config::new(cache_dir);
     if let Some(path) = &host.worker_program {
         // A name without a slash would be searched for in PATH.
@@ -162,7 +169,6 @@ pub(crate) fn config(
         })?;
         config.worker_program = WorkerProgram::Path(path);
     }
-    config.code_limit = size(code.code_limit);
     Ok(config)
 }
 

@@ -54,11 +54,11 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// Lines of a name and a value, the values aligned.
 #[derive(Debug, Default)]
-pub(crate) struct Facts(Vec<(&'static str, String)>);
+pub(crate) struct Facts(Vec<(String, String)>);
 
 impl Facts {
-    pub(crate) fn add(&mut self, name: &'static str, value: impl Into<String>) {
-        self.0.push((name, value.into()));
+    pub(crate) fn add(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.0.push((name.into(), value.into()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sizes and times, as people write and read them.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 const BINARY: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
@@ -34,6 +34,11 @@ pub(crate) fn parse_age(text: &str) -> Result<Duration, String> {
 
 fn split_number(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+/// Seconds since 1970.
+pub(crate) fn unix_seconds(time: SystemTime) -> u64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Writes `831 B`, `1.3 MiB`.

@@ -24,6 +24,8 @@ pub(crate) struct ValidationJson {
     result: Option<ResultJson>,
     prepare: Option<PrepareJson>,
     execute: Option<ExecuteJson>,
+    /// Why it was tried before, and tried again.
+    retried: Vec<Reason>,
 }
 
 /// The answer to `precheck`.
@@ -120,6 +122,10 @@ impl Reason {
 }
 
 impl Reason {
+    fn of_retry(error: &ValidationError) -> Self {
+        Self { kind: error.kind(), message: error.to_string() }
+    }
+
     fn of_preparation(error: &PrepareError) -> Self {
         let remark = features::remark_on_preparation(error);
         Self { kind: error.kind(), message: format!("{error}{remark}") }
@@ -137,6 +143,7 @@ impl ValidationJson {
             result: None,
             prepare: None,
             execute: None,
+            retried: vec![],
         }
     }
 
@@ -153,6 +160,7 @@ impl ValidationJson {
             result: validation.verdict.as_ref().ok().map(ResultJson::from),
             prepare: validation.prepare.as_ref().map(PrepareJson::from),
             execute: validation.execute.as_ref().map(ExecuteJson::from),
+            retried: validation.retried.iter().map(Reason::of_retry).collect(),
         }
     }
 }
@@ -235,6 +243,9 @@ pub(crate) fn describe(code_hash: CodeHash, validation: &Validation) -> Facts {
     if let Err(error) = &validation.verdict {
         let Reason { kind, message } = Reason::of(error);
         facts.add("reason", reason(kind, &message));
+    }
+    for error in &validation.retried {
+        facts.add("tried before", error.to_string());
     }
     if let Ok(result) = &validation.verdict {
         facts.add("new head", head(result));
@@ -368,6 +379,7 @@ mod tests {
                 load: Some(Duration::from_micros(300)),
                 hot: false,
             }),
+            retried: vec![],
         }
     }
 
@@ -418,6 +430,7 @@ mod tests {
                 "peak_rss_bytes": 2 << 20,
                 "gas_used": u64::MAX,
             },
+            "retried": [],
         });
         assert_eq!(to_json(&validation(Ok(result))), expected);
     }

@@ -581,7 +581,10 @@ fn artifacts(cache: &Path) -> Vec<PathBuf> {
     let list = |path: &Path| -> Vec<_> {
         fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect()
     };
-    list(cache).iter().filter(|path| path.is_dir()).flat_map(|path| list(path)).collect()
+    let mut files: Vec<_> =
+        list(cache).iter().filter(|path| path.is_dir()).flat_map(|path| list(path)).collect();
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "artifact"));
+    files
 }
 
 // The cache

@@ -154,12 +154,16 @@ impl Scratch {
 
     /// Replaces the worker program by one that does the same, but is a byte longer.
     pub fn rebuild_worker(&self) {
-        let rebuilt = Command::new("/bin/sh")
-            .args(["-c", "cp \"$1\" \"$1.new\" && printf x >> \"$1.new\" && mv \"$1.new\" \"$1\""])
-            .arg("sh")
-            .arg(self.worker())
-            .status();
-        assert!(rebuilt.is_ok_and(|status| status.success()), "the program can be replaced");
+        self.copy_program(&self.worker(), "x");
+    }
+
+    /// Replaces a program by a copy of itself with `more` at its end.
+    pub fn copy_program(&self, program: &Path, more: &str) {
+        const SCRIPT: &str =
+            r#"cp "$1" "$1.new" && printf %s "$2" >> "$1.new" && mv "$1.new" "$1""#;
+        let copied =
+            Command::new("/bin/sh").args(["-c", SCRIPT, "sh"]).arg(program).arg(more).status();
+        assert!(copied.is_ok_and(|status| status.success()), "the program can be replaced");
     }
 
     /// Gives bad manners to the workers that are started from now on.

@@ -11,8 +11,9 @@ use pvf_host_core::{
         WORKER_ARGUMENT,
         frame::{FrameReader, FrameWriter, MAX_DESCRIPTORS},
         protocol::{
-            ExecuteResponse, HostHello, JobOutcome, JobUsage, LinkedBackend, LoadResponse, LogLine,
-            MAX_FRAME, PACKAGE_VERSION, PROTOCOL_VERSION, PrepareResponse, WorkerHello, WorkerKind,
+            ExecuteResponse, FileIdentity, HostHello, JobOutcome, JobUsage, LinkedBackend,
+            LoadResponse, LogLine, MAX_FRAME, PACKAGE_VERSION, PROTOCOL_VERSION, PrepareResponse,
+            WorkerHello, WorkerKind,
         },
     },
 };
@@ -162,10 +163,15 @@ impl Host {
                 .want_fingerprints
                 .then(|| (descriptor.fingerprint)(&ExecutorParams::default())),
         });
+        let program = FileIdentity::of(Path::new("/proc/self/exe")).expect("it runs");
+        let is_expected = hello.expected_program == Some(program);
+        let build = (!is_expected).then(|| pvf_workers::build_digest().expect("it runs"));
         let hello = WorkerHello {
             magic: WorkerHello::MAGIC,
             protocol: PROTOCOL_VERSION,
             package: PACKAGE_VERSION.to_owned(),
+            program,
+            build,
             backends: backends.collect(),
         };
         self.say(&hello, &[]);

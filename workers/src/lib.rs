@@ -33,11 +33,12 @@ use pvf_host_core::{
         WORKER_ARGUMENT,
         frame::FrameError,
         protocol::{
-            HostHello, LinkedBackend, PACKAGE_VERSION, PROTOCOL_VERSION, WorkerHello, WorkerKind,
+            FileIdentity, HostHello, LinkedBackend, PACKAGE_VERSION, PROTOCOL_VERSION, WorkerHello,
+            WorkerKind,
         },
     },
 };
-use std::process::ExitCode;
+use std::{fs::File, io, path::Path, process::ExitCode};
 
 /// Becomes a worker, and ends with it, if the program was started as one. Call this first thing in
 /// `main`, before any thread is started.
@@ -104,15 +105,35 @@ fn greet(host: &mut Channel) -> Result<(), HostGone> {
             .want_fingerprints
             .then(|| (descriptor.fingerprint)(&ExecutorParams::default())),
     });
+    let broken = |error: io::Error| HostGone::Broken(format!("can't read the program: {error}"));
+    let program = FileIdentity::of(Path::new(OWN_PROGRAM)).map_err(broken)?;
+    let is_expected = hello.expected_program == Some(program);
+    let build = if is_expected { None } else { Some(build_digest().map_err(broken)?) };
     host.send(
         &WorkerHello {
             magic: WorkerHello::MAGIC,
             protocol: PROTOCOL_VERSION,
             package: PACKAGE_VERSION.to_owned(),
+            program,
+            build,
             backends: backends.collect(),
         },
         &[],
     )
+}
+
+/// The kernel's name for the program that this process runs, right even after its file was replaced.
+const OWN_PROGRAM: &str = "/proc/self/exe";
+
+/// The BLAKE3 hash of the program that this process runs.
+///
+/// # Errors
+///
+/// When the program can't be read.
+pub fn build_digest() -> io::Result<[u8; 32]> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update_reader(File::open(OWN_PROGRAM)?)?;
+    Ok(*hasher.finalize().as_bytes())
 }
 
 /// Compiles the example in the README.

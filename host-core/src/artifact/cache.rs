@@ -1,26 +1,34 @@
 //! The cache directory as it lies on disk.
 
 use super::{
-    ArtifactId, EnvironmentDigest,
+    ArtifactId, CacheKey, Environment, EnvironmentDigest,
     format::{ChecksumKey, HEADER_LEN, Header, HeaderError, failure::Failure},
 };
-use crate::{PrepareError, backend::Artifact, primitives::hex};
+use crate::{
+    PrepareError,
+    backend::Artifact,
+    failpoint::{self, Point},
+    primitives::hex,
+};
+use parity_scale_codec::{DecodeAll, Encode};
 use rustix::{
     fs::{FlockOperation, Mode, OFlags},
     io::Errno,
 };
 use std::{
-    fs::{self, File},
-    io::{self, Read},
-    os::fd::OwnedFd,
+    fs::{self, DirBuilder, File},
+    io::{self, Read, Write},
+    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
 /// What the names of files begin with that are not complete yet.
-pub(super) const TEMPORARY_PREFIX: &str = ".pvf-tmp-";
+const TEMPORARY_PREFIX: &str = ".pvf-tmp-";
 const ARTIFACT_ENDING: &str = "artifact";
 const FAILURE_ENDING: &str = "failure";
+/// What an environment is made of, as the host that started last in it found it.
+const ENVIRONMENT_FILE: &str = "environment";
 
 /// A cache directory to look at. Looking needs no lock; changing needs [`CacheLock`].
 #[derive(Debug, Clone)]
@@ -44,6 +52,7 @@ impl Cache {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(vec![]),
             other => other?,
         };
+        let key = self.key();
         let mut found = Vec::new();
         for entry in entries {
             let entry = entry?;
@@ -53,7 +62,7 @@ impl Cache {
                 && let Ok(digest) = digest.try_into()
                 && entry.file_type()?.is_dir()
             {
-                found.push(self.environment(EnvironmentDigest(digest)));
+                found.push(EnvironmentDirectory::new(&self.root, EnvironmentDigest(digest), key));
             }
         }
         found.sort_by_key(|environment| environment.digest.0);
@@ -62,7 +71,24 @@ impl Cache {
 
     /// The directory of one environment, which need not exist.
     pub fn environment(&self, digest: EnvironmentDigest) -> EnvironmentDirectory {
-        EnvironmentDirectory { path: self.root.join(digest.to_string()), digest }
+        EnvironmentDirectory::new(&self.root, digest, self.key())
+    }
+
+    /// The environment in which a host was started last on this cache, and when that was. None if there
+    /// was none, or if it was removed since.
+    ///
+    /// # Errors
+    ///
+    /// When the directory can't be read.
+    pub fn last_start(&self) -> io::Result<Option<(Environment, SystemTime)>> {
+        let environments = self.environments()?;
+        let starts = environments.iter().filter_map(EnvironmentDirectory::last_start);
+        Ok(starts.max_by_key(|(_, when)| *when))
+    }
+
+    /// The key, if it can be read. With another one, no file holds.
+    fn key(&self) -> CacheKey {
+        CacheKey::read(&self.root).ok().flatten().unwrap_or(CacheKey::new([0; 32]))
     }
 }
 
@@ -73,6 +99,7 @@ impl Cache {
 #[derive(Debug)]
 pub struct CacheLock {
     cache: Cache,
+    key: CacheKey,
     directory: OwnedFd,
 }
 
@@ -99,8 +126,33 @@ impl CacheLock {
     ///
     /// See [`LockError`].
     pub fn acquire(root: &Path) -> Result<Self, LockError> {
+        Self::acquire_with(root, CacheKey::read_or_generate)
+    }
+
+    /// Takes what is now where this cache was, and gives it the same key.
+    pub(super) fn acquire_again(&self) -> Result<Self, LockError> {
+        Self::acquire_with(&self.cache.root, |root| {
+            if CacheKey::read(root)? != Some(self.key) {
+                self.key.write(root)?;
+            }
+            Ok(self.key)
+        })
+    }
+
+    /// Whether what is locked is what lies at its path, or somebody has removed or replaced that.
+    pub(super) fn is_in_place(&self) -> bool {
+        let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+        let ours = rustix::fs::fstat(&self.directory).map(identity);
+        let theirs = rustix::fs::stat(&self.cache.root).map(identity);
+        ours.is_ok() && ours == theirs
+    }
+
+    fn acquire_with(
+        root: &Path,
+        key: impl FnOnce(&Path) -> io::Result<CacheKey>,
+    ) -> Result<Self, LockError> {
         let unusable = |error: io::Error| LockError::Unusable { path: root.to_owned(), error };
-        fs::create_dir_all(root).map_err(unusable)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(unusable)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory =
             rustix::fs::open(root, flags, Mode::empty()).map_err(|e| unusable(e.into()))?;
@@ -109,8 +161,9 @@ impl CacheLock {
             Err(Errno::WOULDBLOCK) => return Err(LockError::InUse(root.to_owned())),
             Err(error) => return Err(unusable(error.into())),
         }
-        tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(root).map_err(unusable)?;
-        Ok(Self { cache: Cache::new(root), directory })
+        temporary_file(root).map_err(unusable)?;
+        let key = key(root).map_err(unusable)?;
+        Ok(Self { cache: Cache::new(root), key, directory })
     }
 
     /// The cache that is held.
@@ -118,13 +171,19 @@ impl CacheLock {
         &self.cache
     }
 
-    /// Removes everything a host ever put into the cache.
+    /// The directory of one environment, which need not exist.
+    pub(super) fn environment(&self, digest: EnvironmentDigest) -> EnvironmentDirectory {
+        EnvironmentDirectory::new(&self.cache.root, digest, self.key)
+    }
+
+    /// Removes everything a host ever put into the cache, and gives it up.
     ///
     /// # Errors
     ///
     /// When a directory can't be removed.
-    pub fn clear(&self) -> io::Result<()> {
-        self.remove_environments(None)
+    pub fn clear(self) -> io::Result<()> {
+        self.remove_environments(None)?;
+        CacheKey::remove(&self.cache.root)
     }
 
     /// Removes one file.
@@ -156,6 +215,34 @@ impl Drop for CacheLock {
     }
 }
 
+pub(super) fn temporary_file(directory: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let made = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(directory);
+    made.map_err(|error| naming("make a file in", directory, &error))
+}
+
+/// Writes a file so that, after a crash at any moment, there is all of it or nothing.
+pub(super) fn write_file(directory: &Path, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    let mut file = temporary_file(directory)?;
+    let mut write = || -> io::Result<()> {
+        failpoint::reach(Point::HostWrite)?;
+        parts.iter().try_for_each(|part| file.write_all(part))?;
+        failpoint::reach(Point::HostSync)?;
+        file.as_file().sync_all()
+    };
+    write().map_err(|error| naming("write", path, &error))?;
+    failpoint::reach(Point::HostRename)
+        .and_then(|()| file.persist(path).map_err(|error| error.error))
+        .map_err(|error| naming("make", path, &error))?;
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| naming("sync", directory, &error))
+}
+
+/// The error with what failed, and where.
+pub(super) fn naming(what: &str, path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("can't {what} {}: {error}", path.display()))
+}
+
 pub(super) fn remove_temporary_files(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -173,6 +260,7 @@ pub(super) fn remove_temporary_files(directory: &Path) -> io::Result<()> {
 pub struct EnvironmentDirectory {
     path: PathBuf,
     digest: EnvironmentDigest,
+    key: CacheKey,
 }
 
 /// A file in an environment's directory that bears an artifact's name.
@@ -217,6 +305,10 @@ pub enum EntryProblem {
 }
 
 impl EnvironmentDirectory {
+    fn new(root: &Path, digest: EnvironmentDigest, key: CacheKey) -> Self {
+        Self { path: root.join(digest.to_string()), digest, key }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -237,8 +329,22 @@ impl EnvironmentDirectory {
         self.path.join(format!("{}.{FAILURE_ENDING}", id.file_stem()))
     }
 
-    pub(super) fn key(&self, id: &ArtifactId) -> ChecksumKey {
-        ChecksumKey::new(&self.digest, id)
+    /// The key of an artifact's checksums.
+    pub fn checksum_key(&self, id: &ArtifactId) -> ChecksumKey {
+        self.key.checksum_key(&self.digest, id)
+    }
+
+    /// Notes what the environment is made of, and that a host starts in it.
+    pub(super) fn note_start(&self, environment: &Environment) -> io::Result<()> {
+        write_file(&self.path, &self.path.join(ENVIRONMENT_FILE), &[&environment.encode()])
+    }
+
+    /// What the environment is made of, and when a host was started in it. None if that was not noted.
+    pub fn last_start(&self) -> Option<(Environment, SystemTime)> {
+        let path = self.path.join(ENVIRONMENT_FILE);
+        let environment = Environment::decode_all(&mut &fs::read(&path).ok()?[..]).ok()?;
+        let when = fs::metadata(&path).ok()?.modified().ok()?;
+        (environment.digest() == self.digest).then_some((environment, when))
     }
 
     /// All artifacts and remembered failures, from headers alone. None when the directory is not
@@ -299,7 +405,7 @@ impl EnvironmentDirectory {
         let header = self.read_header(&entry.id, &entry.path)?;
         let bytes = fs::read(&entry.path)?;
         let payload = bytes.get(HEADER_LEN..).ok_or(HeaderError::Truncated)?;
-        if self.key(&entry.id).checksum(payload) != header.payload_checksum {
+        if self.checksum_key(&entry.id).checksum(payload) != header.payload_checksum {
             return Err(EntryProblem::Payload);
         }
         Ok(Artifact::from_bytes(payload)?)
@@ -309,6 +415,10 @@ impl EnvironmentDirectory {
     fn remove(&self) -> io::Result<()> {
         for entry in self.entries()? {
             fs::remove_file(entry.path)?;
+        }
+        match fs::remove_file(self.path.join(ENVIRONMENT_FILE)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
         remove_temporary_files(&self.path)?;
         match fs::remove_dir(&self.path) {
@@ -324,7 +434,7 @@ impl EnvironmentDirectory {
         let mut file = File::open(path)?;
         let mut bytes = Vec::with_capacity(HEADER_LEN);
         (&mut file).take(HEADER_LEN as u64).read_to_end(&mut bytes)?;
-        Ok(Header::from_bytes(&bytes, file.metadata()?.len(), id, &self.key(id))?)
+        Ok(Header::from_bytes(&bytes, file.metadata()?.len(), id, &self.checksum_key(id))?)
     }
 
     fn read_failure(&self, id: &ArtifactId, path: &Path) -> Result<Failure, EntryProblem> {
@@ -332,6 +442,6 @@ impl EnvironmentDirectory {
         const LIMIT: u64 = 1 << 20;
         let mut bytes = Vec::new();
         File::open(path)?.take(LIMIT).read_to_end(&mut bytes)?;
-        Failure::from_bytes(&bytes, &self.key(id)).ok_or(EntryProblem::Failure)
+        Failure::from_bytes(&bytes, &self.checksum_key(id)).ok_or(EntryProblem::Failure)
     }
 }

@@ -9,7 +9,8 @@ use crate::{
     backend::{BackendId, Fingerprint},
     primitives::hex,
 };
-use std::{collections::BTreeSet, fmt, fs::File, io, path::Path};
+use parity_scale_codec::{Decode, Encode};
+use std::{collections::BTreeSet, fmt, io};
 
 /// A digest over everything in [`Environment`].
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,12 +29,12 @@ impl fmt::Debug for EnvironmentDigest {
 }
 
 /// Everything that decides whether an artifact made in one place can run in another.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Environment {
     /// The BLAKE3 hash of the worker program's bytes.
     pub worker_program: [u8; 32],
-    /// The backends in the worker program: name, version, and fingerprint, or why there is none.
-    pub backends: Vec<(BackendId, String, Result<Fingerprint, String>)>,
+    /// The backends in the worker program.
+    pub backends: Vec<BackendInput>,
     /// Vendor and model of the processor.
     pub cpu_model: String,
     /// The processor's features, as the kernel lists them.
@@ -44,28 +45,95 @@ pub struct Environment {
     pub architecture: String,
 }
 
+/// What a backend puts into an environment.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct BackendInput {
+    /// Its name.
+    pub id: BackendId,
+    /// Its version.
+    pub version: String,
+    /// Its fingerprint, or why it has none on this machine.
+    pub fingerprint: Result<Fingerprint, String>,
+}
+
+/// One of the things that make up an environment, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentInput {
+    /// What it is, in words.
+    pub name: String,
+    /// What it is here and now.
+    pub value: String,
+}
+
 impl Environment {
-    /// Looks at this machine. Reads the whole worker program.
+    /// Looks at this machine.
     ///
     /// # Errors
     ///
-    /// When the program or `/proc/cpuinfo` can't be read.
+    /// When `/proc/cpuinfo` can't be read.
     pub(crate) fn detect(
-        worker_program: &Path,
-        backends: Vec<(BackendId, String, Result<Fingerprint, String>)>,
+        worker_program: [u8; 32],
+        backends: Vec<BackendInput>,
     ) -> io::Result<Self> {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(File::open(worker_program)?)?;
         let (cpu_model, cpu_features) = parse_cpuinfo(&std::fs::read_to_string("/proc/cpuinfo")?);
         let uname = rustix::system::uname();
         Ok(Self {
-            worker_program: *hasher.finalize().as_bytes(),
+            worker_program,
             backends,
             cpu_model,
             cpu_features,
             kernel: uname.release().to_string_lossy().into_owned(),
             architecture: uname.machine().to_string_lossy().into_owned(),
         })
+    }
+
+    /// Everything in it, one after the other.
+    pub fn inputs(&self) -> Vec<EnvironmentInput> {
+        let input = |name: &str, value: &str| EnvironmentInput {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let mut inputs = vec![input("worker program", &hex::encode(self.worker_program))];
+        inputs.extend(self.backends.iter().map(|backend| {
+            let fingerprint = match &backend.fingerprint {
+                Ok(fingerprint) => format!("fingerprint {fingerprint:?}"),
+                Err(reason) => format!("not on this machine: {reason}"),
+            };
+            let value = format!("{}, {fingerprint}", backend.version);
+            input(&format!("backend {}", backend.id), &value)
+        }));
+        let features: Vec<_> = self.cpu_features.iter().map(String::as_str).collect();
+        inputs.extend([
+            input("processor", &self.cpu_model),
+            input("processor features", &features.join(" ")),
+            input("kernel", &self.kernel),
+            input("architecture", &self.architecture),
+        ]);
+        inputs
+    }
+
+    /// What is another than it was `before`, for people: one line for each.
+    pub fn changes_since(&self, before: &Self) -> Vec<String> {
+        let mut changes = Vec::new();
+        let (then, now) = (before.inputs(), self.inputs());
+        for EnvironmentInput { name, value } in &now {
+            match then.iter().find(|input| input.name == *name) {
+                Some(input) if input.value == *value => {}
+                _ if name == "processor features" => {
+                    let gone = before.cpu_features.difference(&self.cpu_features);
+                    let new = self.cpu_features.difference(&before.cpu_features);
+                    let gone = gone.map(|feature| format!("-{feature}"));
+                    let new = new.map(|feature| format!("+{feature}"));
+                    let all: Vec<_> = gone.chain(new).collect();
+                    changes.push(format!("{name}: {}", all.join(" ")));
+                }
+                Some(input) => changes.push(format!("{name}: was {}, is {value}", input.value)),
+                None => changes.push(format!("{name}: new, {value}")),
+            }
+        }
+        let gone = then.iter().filter(|input| now.iter().all(|other| other.name != input.name));
+        changes.extend(gone.map(|input| format!("{}: gone, was {}", input.name, input.value)));
+        changes
     }
 
     /// The digest of all of it.
@@ -77,7 +145,7 @@ impl Environment {
         };
         part(&self.worker_program);
         part(&self.backends.len().to_le_bytes());
-        for (id, version, fingerprint) in &self.backends {
+        for BackendInput { id, version, fingerprint } in &self.backends {
             part(id.as_str().as_bytes());
             part(version.as_bytes());
             match fingerprint {
@@ -132,11 +200,11 @@ mod tests {
     fn environment() -> Environment {
         Environment {
             worker_program: [1; 32],
-            backends: vec![(
-                BackendId::from_static("wasmtime"),
-                "48".into(),
-                Ok(Fingerprint::of(&[b"x"])),
-            )],
+            backends: vec![BackendInput {
+                id: BackendId::from_static("wasmtime"),
+                version: "48".into(),
+                fingerprint: Ok(Fingerprint::of(&[b"x"])),
+            }],
             cpu_model: "model name AMD".into(),
             cpu_features: ["avx".to_owned(), "bmi2".to_owned()].into(),
             kernel: "6.18".into(),
@@ -149,21 +217,43 @@ mod tests {
         let changes: [fn(&mut Environment); 8] = [
             |e| e.worker_program[0] = 2,
             |e| e.backends.clear(),
-            |e| e.backends[0].1 = "49".into(),
-            |e| e.backends[0].2 = Ok(Fingerprint::of(&[b"y"])),
+            |e| e.backends[0].version = "49".into(),
+            |e| e.backends[0].fingerprint = Ok(Fingerprint::of(&[b"y"])),
             |e| e.cpu_model = "model name Intel".into(),
             |e| e.cpu_features.clear(),
             |e| e.kernel = "6.19".into(),
             |e| e.architecture = "aarch64".into(),
         ];
         let mut digests = vec![environment().digest()];
+        assert!(environment().changes_since(&environment()).is_empty());
         for change in changes {
             let mut changed = environment();
             change(&mut changed);
             digests.push(changed.digest());
+            assert_eq!(changed.changes_since(&environment()).len(), 1);
+            assert_eq!(environment().changes_since(&changed).len(), 1);
         }
         let distinct: BTreeSet<_> = digests.iter().map(|digest| digest.0).collect();
         assert_eq!(distinct.len(), digests.len());
+    }
+
+    #[test]
+    fn changes_are_said_in_words() {
+        let mut other = environment();
+        other.kernel = "6.19".into();
+        other.cpu_features = ["avx".to_owned(), "avx512f".to_owned()].into();
+        other.backends.clear();
+        let fingerprint = Fingerprint::of(&[b"x"]);
+        assert_eq!(
+            environment().changes_since(&other),
+            [
+                format!("backend wasmtime: new, 48, fingerprint {fingerprint:?}"),
+                "processor features: -avx512f +bmi2".into(),
+                "kernel: was 6.19, is 6.18".into(),
+            ]
+        );
+        let gone = other.changes_since(&environment());
+        assert_eq!(gone[2], format!("backend wasmtime: gone, was 48, fingerprint {fingerprint:?}"));
     }
 
     #[test]

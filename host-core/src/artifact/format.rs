@@ -3,22 +3,27 @@
 //! A file is a header of [`HEADER_LEN`] bytes, drawn in `docs/src/artifacts.md`, and the payload
 //! behind it. Two keyed BLAKE3 checksums protect it: one over the payload, which the worker verifies
 //! on the very bytes that it loads, and one over the header, the first checksum included. The key is
-//! derived from the environment and the artifact's identity, so that a file which was renamed, or
-//! copied from another cache, is not believed.
+//! derived from the cache's secret, the environment and the artifact's identity, so that a file which
+//! was renamed, or copied from another cache, is not believed. See [`CacheKey`](super::CacheKey).
 
-use super::{ArtifactId, EnvironmentDigest};
-use crate::{backend::CodePrefix, primitives::Hash};
+use super::ArtifactId;
+use crate::{
+    backend::{BackendId, CodePrefix},
+    primitives::Hash,
+};
 use parity_scale_codec::{Decode, Encode};
 use std::{fmt, time::Duration};
 
 /// The length of the header, in bytes.
-pub const HEADER_LEN: usize = 256;
+pub const HEADER_LEN: usize = 288;
 /// The version of the format.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 const MAGIC: [u8; 8] = *b"PVFARTIF";
 /// Where the header's own checksum lies: all before it is covered by it.
 const CHECKSUM_AT: usize = HEADER_LEN - 32;
+/// Where the version of the backend lies.
+const BACKEND_VERSION_AT: usize = 192;
 
 /// A keyed BLAKE3 checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -35,11 +40,9 @@ impl fmt::Debug for ChecksumKey {
 }
 
 impl ChecksumKey {
-    /// The key of one artifact in one environment.
-    pub fn new(environment: &EnvironmentDigest, id: &ArtifactId) -> Self {
-        let mut material = environment.0.to_vec();
-        id.encode_to(&mut material);
-        Self(blake3::derive_key("pvf-host artifact checksum, format 1", &material))
+    /// A key made of all that is in `material`.
+    pub(super) fn derive(material: &[u8]) -> Self {
+        Self(blake3::derive_key("pvf-host artifact checksum, format 2", material))
     }
 
     /// The checksum of some bytes.
@@ -70,6 +73,37 @@ pub struct Header {
     pub payload_checksum: Checksum,
     /// What preparing took.
     pub cost: PrepareCost,
+    /// The version of the backend that prepared it.
+    pub backend_version: BackendVersion,
+}
+
+/// The version of a backend, as far as a header has room for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct BackendVersion([u8; Self::MAX_LEN]);
+
+impl BackendVersion {
+    /// What there is room for, in bytes.
+    pub const MAX_LEN: usize = CHECKSUM_AT - BACKEND_VERSION_AT;
+
+    /// Cuts a version off where the room ends.
+    pub fn new(version: &str) -> Self {
+        let version = &version[..version.floor_char_boundary(Self::MAX_LEN)];
+        let mut bytes = [0; Self::MAX_LEN];
+        bytes[..version.len()].copy_from_slice(version.as_bytes());
+        Self(bytes)
+    }
+
+    /// Zeroes behind the text are no part of it.
+    pub fn as_str(&self) -> &str {
+        let text = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
+        std::str::from_utf8(text).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for BackendVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
 }
 
 /// Why a header was not believed.
@@ -90,6 +124,16 @@ pub enum HeaderError {
     /// The checksum matches, but nobody would write such a header.
     #[error("the header is malformed")]
     Malformed,
+    /// Another version of the backend made it.
+    #[error("made by {id} {made_by}, which is {linked} here")]
+    BackendVersion {
+        /// The backend.
+        id: BackendId,
+        /// Its version then.
+        made_by: String,
+        /// Its version in this program.
+        linked: String,
+    },
     /// The length of the file is not what the header says.
     #[error("the payload has {actual} bytes, expected {expected}")]
     Length {
@@ -123,7 +167,7 @@ impl Header {
         bytes.extend((self.cost.cpu.as_micros() as u64).to_le_bytes());
         bytes.extend(self.cost.peak_memory.to_le_bytes());
         bytes.extend(self.payload_checksum.0);
-        bytes.resize(CHECKSUM_AT, 0);
+        bytes.extend(self.backend_version.0);
         bytes.extend(key.checksum(&bytes).0);
         bytes.try_into().expect("all fields together have the header's length")
     }
@@ -164,6 +208,9 @@ impl Header {
                 peak_memory: number(152),
             },
             payload_checksum: Checksum(field(bytes, 160)),
+            backend_version: BackendVersion::new(
+                BackendVersion(field(bytes, BACKEND_VERSION_AT)).as_str(),
+            ),
         };
         // The key is no secret, so a checksum that matches says nothing about who made it.
         if header.to_bytes(id, key) != *bytes {
@@ -219,6 +266,7 @@ mod tests {
     use super::{failure::Failure, *};
     use crate::{
         PrepareError,
+        artifact::{CacheKey, EnvironmentDigest},
         backend::BackendId,
         primitives::{CodeHash, ExecutorParamsPrepHash},
     };
@@ -241,21 +289,34 @@ mod tests {
                 cpu: Duration::from_micros(9_001),
                 peak_memory: 1 << 20,
             },
+            backend_version: BackendVersion::new("1.2.3"),
         }
+    }
+
+    /// The key of an artifact in an environment.
+    fn key(environment: u8, artifact: u8) -> ChecksumKey {
+        let environment = EnvironmentDigest([environment; 32]);
+        CacheKey::new([7; 32]).checksum_key(&environment, &id(artifact))
     }
 
     const FILE_LEN: u64 = HEADER_LEN as u64 + 1000;
 
     #[test]
     fn a_header_reads_back_as_written() {
-        let key = ChecksumKey::new(&EnvironmentDigest([1; 32]), &id(1));
+        let key = key(1, 1);
         let bytes = header().to_bytes(&id(1), &key);
         assert_eq!(Header::from_bytes(&bytes, FILE_LEN, &id(1), &key), Ok(header()));
     }
 
     #[test]
+    fn a_long_version_is_cut_off_between_characters() {
+        let version = BackendVersion::new(&format!("{}é", "v".repeat(63)));
+        assert_eq!(version.as_str(), "v".repeat(63));
+    }
+
+    #[test]
     fn every_flipped_bit_is_noticed() {
-        let key = ChecksumKey::new(&EnvironmentDigest([1; 32]), &id(1));
+        let key = key(1, 1);
         let good = header().to_bytes(&id(1), &key);
         for bit in 0..HEADER_LEN * 8 {
             let mut bytes = good;
@@ -266,10 +327,10 @@ mod tests {
 
     #[test]
     fn a_header_with_a_checksum_of_its_own_making_is_refused() {
-        let key = ChecksumKey::new(&EnvironmentDigest([1; 32]), &id(1));
+        let key = key(1, 1);
         let good = header().to_bytes(&id(1), &key);
         // The length of a header, a hash, the length of the code's prefix, and what must be zero.
-        for at in [12, 24, 128, 135, 192, CHECKSUM_AT - 1] {
+        for at in [12, 24, 128, 135, 192 + 10, CHECKSUM_AT - 1] {
             let mut bytes = good;
             bytes[at] = 0xff;
             let checksum = key.checksum(&bytes[..CHECKSUM_AT]);
@@ -281,12 +342,11 @@ mod tests {
 
     #[test]
     fn a_header_holds_only_for_its_own_artifact_and_environment() {
-        let environment = EnvironmentDigest([1; 32]);
-        let key = ChecksumKey::new(&environment, &id(1));
+        let key = key(1, 1);
         let bytes = header().to_bytes(&id(1), &key);
-        let other_artifact = ChecksumKey::new(&environment, &id(2));
-        let other_environment = ChecksumKey::new(&EnvironmentDigest([2; 32]), &id(1));
-        for (id, key) in [(id(2), other_artifact), (id(1), other_environment)] {
+        let other_cache = CacheKey::new([8; 32]).checksum_key(&EnvironmentDigest([1; 32]), &id(1));
+        for (id, key) in [(id(2), self::key(1, 2)), (id(1), self::key(2, 1)), (id(1), other_cache)]
+        {
             let read = Header::from_bytes(&bytes, FILE_LEN, &id, &key);
             assert_eq!(read, Err(HeaderError::Checksum));
         }
@@ -294,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_file_of_any_other_length_is_refused() {
-        let key = ChecksumKey::new(&EnvironmentDigest([1; 32]), &id(1));
+        let key = key(1, 1);
         let bytes = header().to_bytes(&id(1), &key);
         for len in 0..HEADER_LEN {
             let read = Header::from_bytes(&bytes[..len], len as u64, &id(1), &key);
@@ -308,14 +368,14 @@ mod tests {
 
     #[test]
     fn a_remembered_failure_reads_back_and_only_under_its_own_key() {
-        let key = ChecksumKey::new(&EnvironmentDigest([1; 32]), &id(1));
+        let key = key(1, 1);
         let failure = Failure {
             code_prefix: CodePrefix::of(b"text"),
             error: PrepareError::Prevalidation("not wasm".into()),
         };
         let bytes = failure.to_bytes(&key);
         assert_eq!(Failure::from_bytes(&bytes, &key), Some(failure));
-        let other = ChecksumKey::new(&EnvironmentDigest([1; 32]), &id(2));
+        let other = self::key(1, 2);
         assert_eq!(Failure::from_bytes(&bytes, &other), None);
         for len in 0..bytes.len() {
             assert_eq!(Failure::from_bytes(&bytes[..len], &key), None);

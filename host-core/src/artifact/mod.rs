@@ -12,13 +12,15 @@ mod cache;
 mod environment;
 pub mod format;
 mod identity;
+mod key;
 mod prune;
 mod store;
 
 pub use cache::{Cache, CacheEntry, CacheLock, EntryContent, EntryProblem, EnvironmentDirectory};
-pub use environment::{Environment, EnvironmentDigest};
+pub use environment::{BackendInput, Environment, EnvironmentDigest, EnvironmentInput};
 pub use format::PrepareCost;
 pub use identity::ArtifactId;
+pub use key::CacheKey;
 pub use prune::{PruneLimits, prune};
 pub(crate) use store::{ArtifactStore, StoredArtifact};
 pub use store::{LockError, ReadError};

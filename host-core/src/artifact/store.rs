@@ -3,31 +3,41 @@
 pub use super::cache::LockError;
 use super::{
     ArtifactId, CacheLock, Environment, EnvironmentDirectory,
-    cache::{CacheEntry, TEMPORARY_PREFIX, remove_temporary_files},
+    cache::{CacheEntry, EntryContent, naming, remove_temporary_files, temporary_file, write_file},
     format::{
-        Checksum, ChecksumKey, HEADER_LEN, Header, HeaderError, PrepareCost, failure::Failure,
+        BackendVersion, Checksum, ChecksumKey, HEADER_LEN, Header, HeaderError, PrepareCost,
+        failure::Failure,
     },
 };
 use crate::{
     PrepareError,
-    backend::{Artifact, CodePrefix, memory_file},
+    backend::{self, Artifact, CodePrefix, memory_file},
     failpoint::{self, Point},
 };
+use rustix::{fs::FallocateFlags, io::Errno};
 use std::{
+    collections::HashMap,
     convert::Infallible,
     fs::{self, File},
-    io::{self, Read, Write},
+    io::{self, Read},
     path::Path,
+    sync::{Mutex, PoisonError},
     time::SystemTime,
 };
 use tokio::sync::oneshot;
 
 /// The cache, as the one host that holds its lock uses it. All calls block on the disk.
+///
+/// The disk may fail, fill up, or be taken away. Each call says so, and the next one tries again: there
+/// is nothing to be done for the store to be of use once the trouble has ended.
 #[derive(Debug)]
 pub(crate) struct ArtifactStore {
+    environment: Environment,
     directory: EnvironmentDirectory,
     /// Held for as long as the store is used.
-    _lock: CacheLock,
+    lock: Mutex<CacheLock>,
+    /// The lengths of files that there was no room for.
+    lacking: Mutex<HashMap<ArtifactId, u64>>,
     /// Last, so that whoever waits for this is told when the lock is free.
     closed: Option<oneshot::Sender<Infallible>>,
 }
@@ -49,7 +59,10 @@ pub enum ReadError {
     /// The file was there when the host started, and is not now.
     #[error("the file is gone")]
     Missing,
-    /// The disk or the kernel failed.
+    /// The disk failed. Another file may lie on a better place.
+    #[error("{0}")]
+    Disk(io::Error),
+    /// The kernel has no memory or no descriptor to give.
     #[error("{0}")]
     Io(#[from] io::Error),
 }
@@ -59,15 +72,69 @@ impl ArtifactStore {
     /// hosts left unfinished.
     pub(crate) fn open(
         lock: CacheLock,
-        environment: &Environment,
+        environment: Environment,
     ) -> io::Result<(Self, Vec<CacheEntry>)> {
         let digest = environment.digest();
+        if let Some((before, _)) = lock.cache().last_start()? {
+            for change in environment.changes_since(&before) {
+                tracing::warn!(change, "artifacts of the last start are of no use any more");
+            }
+        }
         lock.remove_environments(Some(digest))?;
-        let directory = lock.cache().environment(digest);
-        fs::create_dir_all(directory.path())?;
-        remove_temporary_files(directory.path())?;
-        let entries = directory.entries()?;
-        Ok((Self { directory, _lock: lock, closed: None }, entries))
+        let directory = lock.environment(digest);
+        let lacking = Mutex::default();
+        let store = Self { environment, directory, lock: lock.into(), lacking, closed: None };
+        store.ensure_directory()?;
+        remove_temporary_files(store.directory.path())?;
+        store.directory.note_start(&store.environment)?;
+        let mut entries = store.directory.entries()?;
+        for entry in &mut entries {
+            if let Ok(EntryContent::Artifact(header)) = &entry.content
+                && let Err(error) = check_version(&entry.id, header)
+            {
+                entry.content = Err(error.into());
+            }
+        }
+        Ok((store, entries))
+    }
+
+    fn ensure_directory(&self) -> io::Result<()> {
+        match fs::create_dir(self.directory.path()) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(naming("make", self.directory.path(), &error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes directories that are gone again, and takes the lock of a cache that is another one now.
+    fn ensure_in_place(&self) -> io::Result<()> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_in_place() && self.directory.path().is_dir() {
+            return Ok(());
+        }
+        tracing::warn!(directory = %self.directory.path().display(), "somebody has removed the cache");
+        if !lock.is_in_place() {
+            *lock = lock.acquire_again().map_err(io::Error::other)?;
+        }
+        drop(lock);
+        self.ensure_directory()?;
+        self.directory.note_start(&self.environment)
+    }
+
+    /// Finds out whether an artifact could be written, before it is made.
+    ///
+    /// There is no telling how long it will be, unless there was no room for it before.
+    pub(crate) fn check_room(&self, id: &ArtifactId) -> io::Result<()> {
+        self.ensure_in_place()?;
+        let file = temporary_file(self.directory.path())?;
+        let lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
+        let len = lacking.get(id).copied().unwrap_or(HEADER_LEN as u64);
+        match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, len) {
+            // Not every file system can.
+            Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+            Err(errno) => Err(naming("write", &self.directory.artifact_path(id), &errno.into())),
+        }
     }
 
     /// Resolves once the store has been dropped by everybody who has it, which may be a thread that
@@ -90,18 +157,28 @@ impl ArtifactStore {
         code_prefix: &CodePrefix,
         cost: PrepareCost,
     ) -> io::Result<u64> {
-        let key = self.directory.key(id);
+        let key = self.directory.checksum_key(id);
         let payload = artifact.bytes();
         let header = Header {
             code_prefix: code_prefix.clone(),
             payload_len: payload.len() as u64,
             payload_checksum: key.checksum(payload),
             cost,
+            backend_version: linked_version(id).unwrap_or(BackendVersion::new("")),
         };
-        self.write_file(&self.directory.artifact_path(id), &[&header.to_bytes(id, &key), payload])?;
+        let len = (HEADER_LEN + payload.len()) as u64;
+        let path = self.directory.artifact_path(id);
+        let written = self.write_file(&path, &[&header.to_bytes(id, &key), payload]);
+        let mut lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
+        match written {
+            Ok(()) => lacking.remove(id),
+            Err(_) => lacking.insert(id.clone(), len),
+        };
+        drop(lacking);
+        written?;
         // It may have failed under other limits.
         remove_if_there(&self.directory.failure_path(id))?;
-        Ok((HEADER_LEN + payload.len()) as u64)
+        Ok(len)
     }
 
     /// Remembers that preparing fails, whenever and wherever it is tried.
@@ -112,40 +189,40 @@ impl ArtifactStore {
         code_prefix: &CodePrefix,
     ) -> io::Result<()> {
         let failure = Failure { code_prefix: code_prefix.clone(), error: error.clone() };
-        let bytes = failure.to_bytes(&self.directory.key(id));
+        let bytes = failure.to_bytes(&self.directory.checksum_key(id));
         self.write_file(&self.directory.failure_path(id), &[&bytes])
     }
 
     fn write_file(&self, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
-        failpoint::reach(Point::HostWrite)?;
-        let mut file =
-            tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(self.directory.path())?;
-        for part in parts {
-            file.write_all(part)?;
-        }
-        failpoint::reach(Point::HostSync)?;
-        file.as_file().sync_all()?;
-        failpoint::reach(Point::HostRename)?;
-        file.persist(path).map_err(|error| error.error)?;
-        File::open(self.directory.path())?.sync_all()
+        self.ensure_in_place()?;
+        write_file(self.directory.path(), path, parts)
     }
 
     /// Copies an artifact into memory that nobody else can change.
     pub(crate) fn read(&self, id: &ArtifactId) -> Result<StoredArtifact, ReadError> {
-        failpoint::reach(Point::HostRead)?;
-        let mut file = match File::open(self.directory.artifact_path(id)) {
+        let path = self.directory.artifact_path(id);
+        let failed = |error: io::Error| {
+            let is_for_want = is_for_want_of_room_in_memory(&error);
+            let error = naming("read", &path, &error);
+            if is_for_want { ReadError::Io(error) } else { ReadError::Disk(error) }
+        };
+        failpoint::reach(Point::HostRead).map_err(failed)?;
+        let mut file = match File::open(&path) {
+            Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(ReadError::Missing);
             }
-            other => other?,
+            Err(error) => return Err(failed(error)),
         };
         let mut bytes = Vec::with_capacity(HEADER_LEN);
-        (&mut file).take(HEADER_LEN as u64).read_to_end(&mut bytes)?;
-        let key = self.directory.key(id);
-        let header = Header::from_bytes(&bytes, file.metadata()?.len(), id, &key)
+        (&mut file).take(HEADER_LEN as u64).read_to_end(&mut bytes).map_err(failed)?;
+        let key = self.directory.checksum_key(id);
+        let len = file.metadata().map_err(failed)?.len();
+        let header = Header::from_bytes(&bytes, len, id, &key)
+            .and_then(|header| check_version(id, &header).map(|()| header))
             .map_err(ReadError::Corrupted)?;
         let mut memory = memory_file("pvf-artifact")?;
-        let copied = io::copy(&mut file.take(header.payload_len), &mut memory)?;
+        let copied = io::copy(&mut file.take(header.payload_len), &mut memory).map_err(failed)?;
         if copied != header.payload_len || copied == 0 {
             let expected = header.payload_len;
             return Err(ReadError::Corrupted(HeaderError::Length { expected, actual: copied }));
@@ -166,6 +243,30 @@ impl ArtifactStore {
         }
         Ok(())
     }
+}
+
+/// The version of an artifact's backend in this program.
+fn linked_version(id: &ArtifactId) -> Option<BackendVersion> {
+    Some(BackendVersion::new(backend::find(&id.backend).ok()?.version))
+}
+
+/// The environment tells versions apart; this is for an environment that does not tell the truth.
+fn check_version(id: &ArtifactId, header: &Header) -> Result<(), HeaderError> {
+    match linked_version(id) {
+        Some(linked) if linked == header.backend_version => Ok(()),
+        linked => Err(HeaderError::BackendVersion {
+            id: id.backend.clone(),
+            made_by: header.backend_version.as_str().to_owned(),
+            linked: linked.map_or("not there".into(), |linked| linked.as_str().to_owned()),
+        }),
+    }
+}
+
+/// Whether the kernel has no descriptor to give, or no memory to copy to, which is no fault of the disk
+/// that was read.
+fn is_for_want_of_room_in_memory(error: &io::Error) -> bool {
+    let errno = Errno::from_io_error(error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOSPC))
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

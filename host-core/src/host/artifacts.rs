@@ -129,10 +129,11 @@ impl Artifacts {
                 Need::Ready(prepared.clone())
             }
             Some(State::Failed { error, failures, last_failed, .. }) => {
-                let due = may_retry
-                    && !error.is_deterministic()
-                    && *failures <= self.retry.retries
-                    && now.duration_since(*last_failed) >= self.retry.interval;
+                let due = error.is_trouble_of_host()
+                    || may_retry
+                        && !error.is_deterministic()
+                        && *failures <= self.retry.retries
+                        && now.duration_since(*last_failed) >= self.retry.interval;
                 if due { Need::Prepare } else { Need::Failed(error.clone()) }
             }
         }
@@ -186,7 +187,10 @@ impl Artifacts {
                     users: 0,
                 })
             }
-            Err(error) => State::Failed { error, failures: failures + 1, last_failed: now },
+            Err(error) => {
+                let failures = failures + u32::from(!error.is_trouble_of_host());
+                State::Failed { error, failures, last_failed: now }
+            }
         };
         waiting
     }

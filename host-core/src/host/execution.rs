@@ -15,7 +15,7 @@ use crate::{
     worker::{
         execute::{ExecuteWorker, NoWorker, RunError},
         protocol::{ExecuteRequest, ExecuteResponse, JobOutcome, MAX_INPUT},
-        spawn::SpawnerHandle,
+        spawn::{SpawnError, SpawnerHandle},
     },
 };
 use parity_scale_codec::DecodeAll;
@@ -44,11 +44,15 @@ pub(crate) struct Executed {
     pub(crate) report: Option<ExecuteReport>,
     /// The worker, if it may be used again.
     pub(crate) worker: Option<ExecuteWorker>,
+    /// Whether the artifact is of no use: it has to be prepared anew.
+    pub(crate) is_bad_artifact: bool,
 }
 
 impl Executed {
     fn without_job(error: impl Into<ValidationError>) -> Self {
-        Self { verdict: Err(error.into()), report: None, worker: None }
+        let error = error.into();
+        let is_bad_artifact = is_bad_artifact(&error);
+        Self { verdict: Err(error), report: None, worker: None, is_bad_artifact }
     }
 }
 
@@ -117,7 +121,9 @@ impl Execution {
                     PossiblyInvalid::AmbiguousJobDeath(_) | PossiblyInvalid::JobError(_)
                 ))
         );
-        Executed { verdict, report: Some(report), worker: (!is_suspect).then_some(worker) }
+        let is_bad_artifact = verdict.as_ref().is_err_and(is_bad_artifact);
+        let worker = (!is_suspect && !is_bad_artifact).then_some(worker);
+        Executed { verdict, report: Some(report), worker, is_bad_artifact }
     }
 
     async fn start_worker(&self) -> Result<(ExecuteWorker, Duration), ValidationError> {
@@ -128,8 +134,12 @@ impl Execution {
             Err(error @ (ReadError::Corrupted(_) | ReadError::Missing)) => {
                 return Err(PossiblyInvalid::CorruptedArtifact(error.to_string()).into());
             }
+            // The same bytes may be read from another place of the disk, once they are prepared anew.
+            Err(ReadError::Disk(error)) => {
+                return Err(InternalError::UnreadableArtifact(error.to_string()).into());
+            }
             Err(ReadError::Io(error)) => {
-                return Err(InternalError::Io(format!("can't read the artifact: {error}")).into());
+                return Err(InternalError::Io(format!("reading the artifact: {error}")).into());
             }
         };
         let params = &self.request.pvf.params;
@@ -145,6 +155,10 @@ impl Execution {
                 }
                 NoWorker::Load(LoadError::Machine(error)) => InternalError::Machine(error).into(),
                 NoWorker::Died(reason) => PossiblyInvalid::AmbiguousWorkerDeath(reason).into(),
+                NoWorker::Spawn(SpawnError::Replaced { path }) => {
+                    let program = path.display().to_string();
+                    InternalError::WorkerReplaced { program }.into()
+                }
                 NoWorker::Spawn(_) | NoWorker::Io(_) | NoWorker::TimedOut(_) => {
                     InternalError::Worker(error.to_string()).into()
                 }
@@ -220,6 +234,15 @@ fn one_line(text: &str) -> String {
         }
         line
     })
+}
+
+fn is_bad_artifact(error: &ValidationError) -> bool {
+    matches!(
+        error,
+        ValidationError::PossiblyInvalid(
+            PossiblyInvalid::RuntimeConstruction(_) | PossiblyInvalid::CorruptedArtifact(_)
+        ) | ValidationError::Internal(InternalError::UnreadableArtifact(_))
+    )
 }
 
 fn judge(outcome: JobOutcome) -> Result<ValidationResult, ValidationError> {

@@ -22,12 +22,12 @@ pub use statistics::Statistics;
 
 use crate::{
     InternalError, PrepareError, Pvf,
-    artifact::{ArtifactStore, CacheLock, Environment, EnvironmentDigest, LockError},
+    artifact::{ArtifactStore, BackendInput, CacheLock, Environment, EnvironmentDigest, LockError},
     backend,
     worker::{
         prepare::PrepareWorker,
         protocol::{WorkerHello, WorkerKind},
-        spawn::Spawner,
+        spawn::{Spawner, SpawnerHandle},
     },
 };
 use artifacts::{Artifacts, RequestId, RetryPolicy};
@@ -90,20 +90,9 @@ pub async fn start(
         .spawn(WorkerKind::Prepare, true)
         .await
         .map_err(|error| StartError::Worker(error.to_string()))?;
-    check_backends(&hello)?;
-    let backends = hello.backends.into_iter().map(|linked| {
-        let fingerprint = linked.fingerprint.map_or_else(
-            || Err("the worker did not work it out".into()),
-            |result| result.map_err(|error| error.to_string()),
-        );
-        (linked.id, linked.version, fingerprint)
-    });
-    let (program, backends) = (config.worker_program.path().to_owned(), backends.collect());
-    let environment = blocking(move || Environment::detect(&program, backends))
-        .await
-        .map_err(io("looking at this machine"))?;
+    let environment = environment_of(&spawner.handle(), hello)?;
     let digest = environment.digest();
-    let (mut store, entries) = blocking(move || ArtifactStore::open(lock, &environment))
+    let (mut store, entries) = blocking(move || ArtifactStore::open(lock, environment))
         .await
         .map_err(io("opening the cache"))?;
     tracing::info!(environment = %digest, artifacts = entries.len(), "validation host started");
@@ -149,6 +138,39 @@ pub async fn start(
         store_closed.await;
     };
     Ok((host, work))
+}
+
+/// Finds out which environment a host would be in that was started with this configuration. Starts a
+/// worker for that, and ends it; takes no cache.
+///
+/// # Errors
+///
+/// When no worker can be started.
+pub async fn detect_environment(config: &Config) -> Result<Environment, StartError> {
+    let spawner = Spawner::new(&config.worker_program, config.spawn_timeout)
+        .map_err(|error| StartError::Io { action: "starting a thread", error })?;
+    let (process, hello) = spawner
+        .handle()
+        .spawn(WorkerKind::Prepare, true)
+        .await
+        .map_err(|error| StartError::Worker(error.to_string()))?;
+    drop(process);
+    environment_of(&spawner.handle(), hello)
+}
+
+/// The environment, as the first worker has it.
+fn environment_of(spawner: &SpawnerHandle, hello: WorkerHello) -> Result<Environment, StartError> {
+    check_backends(&hello)?;
+    let backends = hello.backends.into_iter().map(|linked| {
+        let fingerprint = linked.fingerprint.map_or_else(
+            || Err("the worker did not work it out".into()),
+            |result| result.map_err(|error| error.to_string()),
+        );
+        BackendInput { id: linked.id, version: linked.version, fingerprint }
+    });
+    let program = spawner.build_digest().expect("a worker has greeted");
+    Environment::detect(program, backends.collect())
+        .map_err(|error| StartError::Io { action: "looking at this machine", error })
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -234,6 +256,11 @@ impl ValidationHost {
     /// What the host has done so far.
     pub fn statistics(&self) -> Statistics {
         self.counters.snapshot()
+    }
+
+    /// Counts a decision to retry, or not to.
+    pub(crate) fn count(&self, decision: &crate::Decision) {
+        self.counters.count(decision);
     }
 
     /// The environment that this host's artifacts belong to.

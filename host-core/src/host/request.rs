@@ -119,11 +119,19 @@ pub struct Validation {
     pub prepare: Option<PrepareReport>,
     /// What the execution took, if there was one.
     pub execute: Option<ExecuteReport>,
+    /// Why it was tried before, and tried again: the errors, in their order.
+    pub retried: Vec<ValidationError>,
 }
 
 impl Validation {
     pub(crate) fn failed(error: impl Into<ValidationError>) -> Self {
-        Self { verdict: Err(error.into()), backend: None, prepare: None, execute: None }
+        Self {
+            verdict: Err(error.into()),
+            backend: None,
+            prepare: None,
+            execute: None,
+            retried: vec![],
+        }
     }
 }
 

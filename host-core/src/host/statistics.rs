@@ -1,5 +1,6 @@
 //! Counts of what the host has done.
 
+use crate::{Decision, RetryCause};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! statistics {
@@ -39,8 +40,44 @@ statistics! {
     code_fetches,
     /// Artifacts removed to make room.
     artifacts_pruned,
-    /// Artifacts thrown away because they could not be loaded.
+    /// Artifacts thrown away because they could not be read or loaded.
     artifacts_discarded,
+    /// Validations tried again because the worker had died.
+    retries_after_worker_death,
+    /// Validations tried again because the job had died.
+    retries_after_job_death,
+    /// Validations tried again after an error in the job.
+    retries_after_job_error,
+    /// Validations tried again because the artifact was not what had been written.
+    retries_after_corrupted_artifact,
+    /// Validations tried again because the artifact could not be loaded.
+    retries_after_runtime_construction,
+    /// Validations tried again after a problem of this machine's.
+    retries_after_internal_error,
+    /// Validations whose error was one that may pass, and that were not tried again any more.
+    retries_given_up,
+    /// Candidates found invalid because their artifact could not be loaded twice.
+    judged_after_runtime_construction,
+}
+
+impl Counters {
+    /// Counts what was decided about a failed validation.
+    pub(crate) fn count(&self, decision: &Decision) {
+        let counter = match decision {
+            Decision::Stands => return,
+            Decision::GiveUp(_) => &self.retries_given_up,
+            Decision::Judge(_) => &self.judged_after_runtime_construction,
+            Decision::Retry { cause, .. } => match cause {
+                RetryCause::WorkerDeath => &self.retries_after_worker_death,
+                RetryCause::JobDeath => &self.retries_after_job_death,
+                RetryCause::JobError => &self.retries_after_job_error,
+                RetryCause::CorruptedArtifact => &self.retries_after_corrupted_artifact,
+                RetryCause::RuntimeConstruction => &self.retries_after_runtime_construction,
+                RetryCause::Internal => &self.retries_after_internal_error,
+            },
+        };
+        counter.increment();
+    }
 }
 
 #[derive(Debug, Default)]

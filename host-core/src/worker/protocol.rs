@@ -15,7 +15,7 @@ use crate::{
     primitives::{ExecutorParams, compression::DecompressError},
 };
 use parity_scale_codec::{Decode, Encode};
-use std::{ops::Range, time::Duration};
+use std::{io, ops::Range, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 /// The version of everything in this module.
 pub const PROTOCOL_VERSION: u32 = 3;
@@ -64,6 +64,8 @@ pub struct HostHello {
     pub protocol: u32,
     /// Whether the worker shall work out its backends' fingerprints.
     pub want_fingerprints: bool,
+    /// The file of the program that this host's other workers run, if there were any.
+    pub expected_program: Option<FileIdentity>,
 }
 
 impl HostHello {
@@ -80,6 +82,10 @@ pub struct WorkerHello {
     pub protocol: u32,
     /// The worker's [`PACKAGE_VERSION`].
     pub package: String,
+    /// The file of the program that the worker runs.
+    pub program: FileIdentity,
+    /// The BLAKE3 hash of that file, the *build digest*, unless it is the one that the host expects.
+    pub build: Option<[u8; 32]>,
     /// The backends that the worker program has.
     pub backends: Vec<LinkedBackend>,
 }
@@ -87,6 +93,36 @@ pub struct WorkerHello {
 impl WorkerHello {
     /// What the frame begins with.
     pub const MAGIC: [u8; 8] = *b"PVFWORK\0";
+}
+
+/// Tells a file from any other, and from itself after it was written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct FileIdentity {
+    /// The device that it is on.
+    pub device: u64,
+    /// Its number on the device.
+    pub inode: u64,
+    /// Its length, in bytes.
+    pub size: u64,
+    /// When it was last written to: seconds, and nanoseconds.
+    pub modified: (i64, i64),
+}
+
+impl FileIdentity {
+    /// Looks at a file.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there, or can't be looked at.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let data = std::fs::metadata(path)?;
+        Ok(Self {
+            device: data.dev(),
+            inode: data.ino(),
+            size: data.size(),
+            modified: (data.mtime(), data.mtime_nsec()),
+        })
+    }
 }
 
 /// A backend in a worker program.

@@ -4,7 +4,9 @@ use super::{
     WORKER_ARGUMENT,
     connection::{Connection, watch},
     frame::FrameError,
-    protocol::{HostHello, PACKAGE_VERSION, PROTOCOL_VERSION, WorkerHello, WorkerKind},
+    protocol::{
+        FileIdentity, HostHello, PACKAGE_VERSION, PROTOCOL_VERSION, WorkerHello, WorkerKind,
+    },
 };
 use crate::failpoint::{self, Point};
 use rustix::{
@@ -15,13 +17,10 @@ use rustix::{
 };
 use std::{
     io,
-    os::{
-        fd::OwnedFd,
-        unix::{fs::MetadataExt, process::CommandExt},
-    },
+    os::{fd::OwnedFd, unix::process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
     time::Duration,
 };
@@ -35,8 +34,8 @@ pub enum WorkerProgram {
     /// its file was replaced.
     #[default]
     CurrentExecutable,
-    /// A program of its own. If it is replaced while the host runs, no more workers are started:
-    /// artifacts were made by the one before, and for it.
+    /// A program of its own. If it is replaced by another build while the host runs, no more workers
+    /// are started: artifacts were made by the one before, and for it.
     Path(PathBuf),
 }
 
@@ -66,6 +65,12 @@ pub(crate) enum SpawnError {
         path.display()
     )]
     Version { path: PathBuf, worker: String, worker_protocol: u32 },
+    /// It is another program than the one that the host was started with.
+    #[error(
+        "the worker program {} was replaced or removed while the host ran: restart the host",
+        path.display()
+    )]
+    Replaced { path: PathBuf },
     /// The host is shutting down.
     #[error("the host is shutting down")]
     ShuttingDown,
@@ -85,6 +90,10 @@ pub(crate) struct Spawner {
 #[derive(Debug, Clone)]
 pub(crate) struct SpawnerHandle {
     program: PathBuf,
+    /// The file of that name when the host was started. None if it could not be looked at.
+    configured: Option<FileIdentity>,
+    /// None before the first worker.
+    build: Arc<Mutex<Option<Build>>>,
     timeout: Duration,
     tasks: mpsc::Sender<Task>,
 }
@@ -108,12 +117,14 @@ impl Spawner {
     pub(crate) fn new(program: &WorkerProgram, timeout: Duration) -> io::Result<Self> {
         let (tasks, inbox) = mpsc::channel();
         let program = program.path().to_owned();
-        let worker = WorkerFile::new(&program);
         let thread = std::thread::Builder::new().name("pvf-spawner".into()).spawn({
-            let tasks = tasks.clone();
-            move || run_spawner(&worker, &tasks, &inbox)
+            let (program, tasks) = (program.clone(), tasks.clone());
+            move || run_spawner(&program, &tasks, &inbox)
         })?;
-        Ok(Self { handle: SpawnerHandle { program, timeout, tasks }, thread: Some(thread) })
+        let configured = FileIdentity::of(&program).ok();
+        let build = Arc::default();
+        let handle = SpawnerHandle { program, configured, build, timeout, tasks };
+        Ok(Self { handle, thread: Some(thread) })
     }
 
     pub(crate) fn handle(&self) -> SpawnerHandle {
@@ -131,50 +142,15 @@ impl Drop for Spawner {
     }
 }
 
-/// The worker program's file, as it was when the host was started: artifacts belong to its very
-/// bytes.
-struct WorkerFile {
-    path: PathBuf,
-    /// None if it could not be looked at, as when it is not there.
-    identity: Option<FileIdentity>,
+/// The program that the first worker ran. Artifacts are made by it, and for it alone.
+#[derive(Debug, Clone, Copy)]
+struct Build {
+    /// The file that was seen last to have this content.
+    file: FileIdentity,
+    digest: [u8; 32],
 }
 
-/// Differs whenever a file was replaced or written to.
-#[derive(PartialEq, Eq)]
-struct FileIdentity {
-    device: u64,
-    inode: u64,
-    size: u64,
-    modified: (i64, i64),
-}
-
-impl FileIdentity {
-    fn of(path: &Path) -> io::Result<Self> {
-        let data = std::fs::metadata(path)?;
-        Ok(Self {
-            device: data.dev(),
-            inode: data.ino(),
-            size: data.size(),
-            modified: (data.mtime(), data.mtime_nsec()),
-        })
-    }
-}
-
-impl WorkerFile {
-    fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), identity: FileIdentity::of(path).ok() }
-    }
-
-    fn check(&self) -> io::Result<()> {
-        if Some(FileIdentity::of(&self.path)?) == self.identity {
-            Ok(())
-        } else {
-            Err(io::Error::other("it was replaced since the host was started"))
-        }
-    }
-}
-
-fn run_spawner(program: &WorkerFile, tasks: &mpsc::Sender<Task>, inbox: &mpsc::Receiver<Task>) {
+fn run_spawner(program: &Path, tasks: &mpsc::Sender<Task>, inbox: &mpsc::Receiver<Task>) {
     while let Ok(task) = inbox.recv() {
         match task {
             Task::Spawn(kind, reply) => {
@@ -244,12 +220,7 @@ impl Drop for OwnedProcess {
     }
 }
 
-fn spawn(
-    program: &WorkerFile,
-    kind: WorkerKind,
-    tasks: &mpsc::Sender<Task>,
-) -> io::Result<Spawned> {
-    program.check()?;
+fn spawn(program: &Path, kind: WorkerKind, tasks: &mpsc::Sender<Task>) -> io::Result<Spawned> {
     failpoint::reach(Point::HostSpawn)?;
     let (ours, theirs) = rustix::net::socketpair(
         AddressFamily::UNIX,
@@ -259,7 +230,7 @@ fn spawn(
     )?;
     // Nobody reads this pipe until the worker is dead, so a worker that fills it must not block.
     let (stderr, their_stderr) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    let child = Command::new(&program.path)
+    let child = Command::new(program)
         .args([WORKER_ARGUMENT, kind.as_str()])
         .env_clear()
         .process_group(0)
@@ -285,6 +256,37 @@ impl SpawnerHandle {
         kind: WorkerKind,
         want_fingerprints: bool,
     ) -> Result<(WorkerProcess, WorkerHello), SpawnError> {
+        let result = self.try_spawn(kind, want_fingerprints).await;
+        // Whatever goes wrong with another program, that is why.
+        let may_be_why =
+            !matches!(result, Ok(_) | Err(SpawnError::ShuttingDown | SpawnError::Replaced { .. }));
+        if may_be_why
+            && self.build().is_some()
+            && FileIdentity::of(&self.program).ok() != self.configured
+        {
+            return Err(self.replaced());
+        }
+        result
+    }
+
+    /// The digest of the program that the workers run. None before the first one has greeted.
+    pub(crate) fn build_digest(&self) -> Option<[u8; 32]> {
+        self.build().map(|build| build.digest)
+    }
+
+    fn build(&self) -> Option<Build> {
+        *self.build.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replaced(&self) -> SpawnError {
+        SpawnError::Replaced { path: self.program.clone() }
+    }
+
+    async fn try_spawn(
+        &self,
+        kind: WorkerKind,
+        want_fingerprints: bool,
+    ) -> Result<(WorkerProcess, WorkerHello), SpawnError> {
         let path = || self.program.clone();
         let (reply, spawned) = oneshot::channel();
         self.tasks.send(Task::Spawn(kind, reply)).map_err(|_| SpawnError::ShuttingDown)?;
@@ -298,28 +300,56 @@ impl SpawnerHandle {
             stderr,
             connection: Connection::new(socket).map_err(start)?,
         };
-        let greeting = process.greet(want_fingerprints);
-        let reason = match tokio::time::timeout(self.timeout, greeting).await {
-            Ok(Ok(hello)) if hello.magic != WorkerHello::MAGIC => "it is no worker".to_owned(),
-            Ok(Ok(hello))
-                if (hello.protocol, hello.package.as_str())
-                    != (PROTOCOL_VERSION, PACKAGE_VERSION) =>
-            {
-                return Err(SpawnError::Version {
-                    path: path(),
-                    worker: hello.package,
-                    worker_protocol: hello.protocol,
-                });
-            }
-            Ok(Ok(hello)) => {
-                tracing::debug!(worker_pid = process.pid, kind = kind.as_str(), "worker started");
-                return Ok((process, hello));
-            }
+        let hello = HostHello {
+            magic: HostHello::MAGIC,
+            protocol: PROTOCOL_VERSION,
+            want_fingerprints,
+            expected_program: self.build().map(|build| build.file),
+        };
+        let reason = match tokio::time::timeout(self.timeout, process.greet(&hello)).await {
+            Ok(Ok(hello)) => match self.check(&hello) {
+                Ok(()) => {
+                    let kind = kind.as_str();
+                    tracing::debug!(worker_pid = process.pid, kind, "worker started");
+                    return Ok((process, hello));
+                }
+                Err(error) => return Err(error),
+            },
             Ok(Err(FrameError::Closed)) => process.obituary().await,
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", self.timeout.as_secs_f32()),
         };
         Err(SpawnError::Handshake { path: path(), reason })
+    }
+
+    /// Whether a worker is one of this host's version, and of the same build as those before it.
+    fn check(&self, hello: &WorkerHello) -> Result<(), SpawnError> {
+        let path = self.program.clone();
+        if hello.magic != WorkerHello::MAGIC {
+            return Err(SpawnError::Handshake { path, reason: "it is no worker".into() });
+        }
+        if (hello.protocol, hello.package.as_str()) != (PROTOCOL_VERSION, PACKAGE_VERSION) {
+            let (worker, worker_protocol) = (hello.package.clone(), hello.protocol);
+            return Err(SpawnError::Version { path, worker, worker_protocol });
+        }
+        let mut build = self.build.lock().unwrap_or_else(PoisonError::into_inner);
+        match (&mut *build, hello.build) {
+            (Some(build), _) if hello.program == build.file => Ok(()),
+            // The same bytes in another file.
+            (Some(build), Some(digest)) if digest == build.digest => {
+                build.file = hello.program;
+                Ok(())
+            }
+            (Some(_), _) => Err(self.replaced()),
+            (first @ None, Some(digest)) => {
+                *first = Some(Build { file: hello.program, digest });
+                Ok(())
+            }
+            (None, None) => {
+                let reason = "it did not say what program it runs".into();
+                Err(SpawnError::Handshake { path, reason })
+            }
+        }
     }
 }
 
@@ -338,11 +368,9 @@ impl WorkerProcess {
         self.pid
     }
 
-    async fn greet(&mut self, want_fingerprints: bool) -> Result<WorkerHello, FrameError> {
+    async fn greet(&mut self, hello: &HostHello) -> Result<WorkerHello, FrameError> {
         failpoint::reach(Point::HostHandshake)?;
-        let hello =
-            HostHello { magic: HostHello::MAGIC, protocol: PROTOCOL_VERSION, want_fingerprints };
-        self.connection.send(&hello, &[]).await?;
+        self.connection.send(hello, &[]).await?;
         Ok(self.connection.receive().await?.0)
     }
 

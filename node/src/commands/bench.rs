@@ -348,7 +348,7 @@ mod tests {
     }
 
     fn validation(verdict: Result<ValidationResult, ValidationError>) -> Validation {
-        Validation { verdict, backend: None, prepare: None, execute: None }
+        Validation { verdict, backend: None, prepare: None, execute: None, retried: vec![] }
     }
 
     #[test]

@@ -16,6 +16,7 @@ use pvf_host_core::artifact::{
 use serde::Serialize;
 use serde_json::json;
 use std::{
+    collections::BTreeMap,
     io,
     path::Path,
     time::{Duration, SystemTime},
@@ -46,6 +47,12 @@ fn prune_entries(entries: Vec<CacheEntry>, limits: &PruneLimits) -> Vec<CacheEnt
 struct EnvironmentJson {
     environment: String,
     path: String,
+    /// When a host was started in it last.
+    last_start_unix_s: Option<u64>,
+    /// What it is made of.
+    inputs: BTreeMap<String, String>,
+    #[serde(skip)]
+    last_start: Option<SystemTime>,
     entries: Vec<EntryJson>,
 }
 
@@ -70,14 +77,13 @@ impl EntryJson {
             Ok(EntryContent::Failure(error, _)) => ("failure", Some(error.to_string())),
             Err(problem) => ("damaged", Some(problem.to_string())),
         };
-        let last_needed = entry.last_needed.duration_since(SystemTime::UNIX_EPOCH);
         Self {
             state,
             backend: entry.id.backend.to_string(),
             code_hash: entry.id.code_hash.to_string(),
             prep_hash: entry.id.prep_hash.to_string(),
             size_bytes: entry.size,
-            last_needed_unix_s: last_needed.unwrap_or_default().as_secs(),
+            last_needed_unix_s: units::unix_seconds(entry.last_needed),
             problem,
             age: entry.last_needed.elapsed().unwrap_or_default(),
         }
@@ -115,7 +121,12 @@ fn describe(
         .into_iter()
         .map(|environment| {
             let entries = environment.entries().map_err(unreadable)?;
+            let (inputs, last_start) = environment.last_start().unzip();
+            let inputs = inputs.map(|inputs| inputs.inputs()).unwrap_or_default();
             Ok(EnvironmentJson {
+                last_start_unix_s: last_start.map(units::unix_seconds),
+                inputs: inputs.into_iter().map(|input| (input.name, input.value)).collect(),
+                last_start,
                 environment: environment.digest().to_string(),
                 path: environment.path().display().to_string(),
                 entries: entries.iter().map(|entry| describe(&environment, entry)).collect(),
@@ -132,7 +143,11 @@ fn print(directory: &Path, environments: &[EnvironmentJson], json: bool) -> Resu
     let entries = || environments.iter().flat_map(|environment| &environment.entries);
     let mut text = String::new();
     for environment in environments {
-        text += &format!("environment {}\n", environment.environment);
+        let last_start = environment
+            .last_start
+            .map(|when| format!(", last start {}", age(when.elapsed().unwrap_or_default())));
+        let last_start = last_start.unwrap_or_default();
+        text += &format!("environment {}{last_start}\n", environment.environment);
         let mut table = Table::default();
         table.row(["STATE", "BACKEND", "SIZE", "NEEDED", "CODE", ""]);
         for entry in &environment.entries {
@@ -153,7 +168,7 @@ fn print(directory: &Path, environments: &[EnvironmentJson], json: bool) -> Resu
     output::print(&text)
 }
 
-fn age(age: Duration) -> String {
+pub(crate) fn age(age: Duration) -> String {
     match age.as_secs() {
         seconds @ ..60 => format!("{seconds} s ago"),
         seconds @ 60..3600 => format!("{} min ago", seconds / 60),
@@ -170,7 +185,7 @@ fn remove(
 ) -> Result<Answer, Failure> {
     let removed = if directory.exists() {
         let lock = CacheLock::acquire(directory).map_err(|error| Failure::from(&error))?;
-        remove_locked(&lock, choose).map_err(|error| unusable(directory, "change", &error))?
+        remove_locked(lock, choose).map_err(|error| unusable(directory, "change", &error))?
     } else {
         // Taking the lock would make the directory.
         vec![]
@@ -185,7 +200,7 @@ fn remove(
 }
 
 fn remove_locked(
-    lock: &CacheLock,
+    lock: CacheLock,
     choose: impl FnOnce(Vec<CacheEntry>) -> Vec<CacheEntry>,
 ) -> io::Result<Vec<CacheEntry>> {
     let mut entries = Vec::new();
@@ -203,7 +218,7 @@ fn remove_locked(
     Ok(chosen)
 }
 
-fn unusable(directory: &Path, what: &str, error: &io::Error) -> Failure {
+pub(crate) fn unusable(directory: &Path, what: &str, error: &io::Error) -> Failure {
     let message = format!(
         "can't {what} the cache {}: {error}\n  hint: name another directory with --cache-dir",
         directory.display()

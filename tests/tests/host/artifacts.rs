@@ -2,8 +2,9 @@
 
 use crate::{host, host_with, scratch};
 use pvf_host_core::{
-    InternalError, PossiblyInvalid, StartError, Validation, ValidationError,
+    InternalError, PossiblyInvalid, PrepareError, StartError, Validation, ValidationError,
     artifact::{Cache, LockError, PruneLimits, format::HEADER_LEN},
+    primitives::ValidationResult,
     validate_with_retry,
 };
 use pvf_tests::{
@@ -11,7 +12,11 @@ use pvf_tests::{
     request::{approval, hash_head},
     valid_head,
 };
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// The padding makes the payload longer than the header.
 fn script(salt: u64) -> Script {
@@ -19,19 +24,25 @@ fn script(salt: u64) -> Script {
 }
 
 /// What can happen to a file.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 enum Damage {
-    FlipBit { at: usize },
+    FlipBit {
+        at: usize,
+    },
     CutTo(usize),
     Append,
     Remove,
     SwapWithSpare,
+    /// By the artifact of the same code and parameters in another cache.
+    FromAnotherCache,
+    /// By one that another cache's host in another environment has made.
+    FromAnotherEnvironment,
 }
 
 const PAYLOAD: usize = HEADER_LEN;
 
 /// Each for the artifact whose salt is its place in the list.
-const DAMAGES: [Damage; 13] = [
+const DAMAGES: [Damage; 15] = [
     Damage::FlipBit { at: 0 },
     Damage::FlipBit { at: 20 },
     Damage::FlipBit { at: 170 },
@@ -45,12 +56,33 @@ const DAMAGES: [Damage; 13] = [
     Damage::Append,
     Damage::Remove,
     Damage::SwapWithSpare,
+    Damage::FromAnotherCache,
+    Damage::FromAnotherEnvironment,
 ];
 
 /// The salt of an artifact to swap another one with.
 const SPARE: u64 = 100;
 
-fn damage(damage: Damage, path: &Path, host: &TestHost) {
+async fn damage(damage: Damage, salt: u64, host: &TestHost) -> PathBuf {
+    let path = host.scratch().artifact(&script(salt));
+    if let Damage::FromAnotherCache | Damage::FromAnotherEnvironment = damage {
+        let other = scratch();
+        if damage == Damage::FromAnotherEnvironment {
+            other.rebuild_worker();
+        }
+        let other = other.start(other.config()).await.unwrap();
+        let is_same = other.environment() == host.environment();
+        assert_eq!(is_same, damage == Damage::FromAnotherCache);
+        other.precheck(script(salt).pvf()).await.unwrap();
+        fs::copy(other.scratch().artifact(&script(salt)), &path).unwrap();
+        other.shut_down().await;
+    } else {
+        damage_file(damage, &path, host);
+    }
+    path
+}
+
+fn damage_file(damage: Damage, path: &Path, host: &TestHost) {
     let mut bytes = fs::read(path).unwrap();
     match damage {
         Damage::FlipBit { at } => bytes[at] ^= 1,
@@ -61,6 +93,9 @@ fn damage(damage: Damage, path: &Path, host: &TestHost) {
             let other = host.scratch().artifact(&script(SPARE));
             bytes = fs::read(&other).unwrap();
             fs::copy(path, other).unwrap();
+        }
+        Damage::FromAnotherCache | Damage::FromAnotherEnvironment => {
+            unreachable!("there is another host for that")
         }
     }
     fs::write(path, bytes).unwrap();
@@ -174,8 +209,7 @@ async fn a_host_that_ends_while_it_writes_leaves_all_of_a_file_or_nothing() {
 async fn a_damaged_artifact_is_found_out_and_thrown_away() {
     let host = host_with_artifacts().await;
     for (salt, how) in (0..).zip(DAMAGES) {
-        let path = host.scratch().artifact(&script(salt));
-        damage(how, &path, &host);
+        let path = damage(how, salt, &host).await;
         let before = host.statistics();
         let request = approval(script(salt).pvf());
         let validation = host.validate(request.clone()).await;
@@ -196,7 +230,7 @@ async fn a_damaged_artifact_is_found_out_and_thrown_away() {
 async fn a_candidate_gets_its_verdict_in_spite_of_a_damaged_artifact() {
     let host = host_with_artifacts().await;
     for (salt, how) in (0..).zip(DAMAGES) {
-        damage(how, &host.scratch().artifact(&script(salt)), &host);
+        damage(how, salt, &host).await;
         let before = host.statistics().preparations;
         let request = approval(script(salt).pvf());
         let validation = validate_with_retry(&*host, request.clone()).await;
@@ -210,7 +244,7 @@ async fn a_candidate_gets_its_verdict_in_spite_of_a_damaged_artifact() {
 async fn an_artifact_damaged_while_no_host_ran_is_prepared_anew() {
     let host = host_with_artifacts().await;
     for (salt, how) in (0..).zip(DAMAGES) {
-        damage(how, &host.scratch().artifact(&script(salt)), &host);
+        damage(how, salt, &host).await;
     }
     let host = host.restart().await;
     // All but those whose payload alone was damaged are found out at the start, the other one of the
@@ -238,7 +272,7 @@ async fn a_damaged_record_of_a_failure_is_forgotten() {
         let host = host().await;
         let script = Script::prepare(OnPrepare::FailToCompile);
         host.precheck(script.pvf()).await.unwrap_err();
-        damage(how, &host.scratch().artifact(&script), &host);
+        damage_file(how, &host.scratch().artifact(&script), &host);
         let host = host.restart().await;
         assert!(host.scratch().entries().is_empty(), "{how:?}");
         host.precheck(script.pvf()).await.unwrap_err();
@@ -252,9 +286,28 @@ async fn damage_on_disk_does_not_reach_a_worker_that_has_the_artifact_loaded() {
     let host = host().await;
     let request = approval(script(0).pvf());
     valid_head(host.validate(request.clone()).await);
-    damage(Damage::CutTo(0), &host.scratch().artifact(&script(0)), &host);
+    damage(Damage::CutTo(0), 0, &host).await;
     assert_eq!(valid_head(host.validate(request.clone()).await), hash_head(&request));
     assert_eq!(host.statistics().preparations, 1);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_lost_is_an_empty_cache() {
+    let host = host().await;
+    let request = approval(script(0).pvf());
+    host.precheck(request.pvf.clone()).await.unwrap();
+    let key = host.scratch().cache().join("key");
+    for lose in
+        [|key: &Path| fs::remove_file(key).unwrap(), |key: &Path| fs::write(key, "x").unwrap()]
+    {
+        lose(&key);
+    }
+    let host = host.restart().await;
+    assert!(host.scratch().entries().is_empty());
+    assert!(!host.precheck(request.pvf.clone()).await.unwrap().cached);
+    let host = host.restart().await;
+    assert!(host.precheck(request.pvf.clone()).await.unwrap().cached);
     host.shut_down().await;
 }
 
@@ -267,7 +320,7 @@ async fn many_candidates_of_a_damaged_artifact_need_one_new_preparation() {
     .await;
     let request = approval(script(0).pvf());
     host.precheck(request.pvf.clone()).await.unwrap();
-    damage(Damage::FlipBit { at: PAYLOAD }, &host.scratch().artifact(&script(0)), &host);
+    damage(Damage::FlipBit { at: PAYLOAD }, 0, &host).await;
     let validations = (0..20).map(|_| {
         let (host, request) = (host.handle(), request.clone());
         tokio::spawn(async move { validate_with_retry(&host, request).await })
@@ -288,8 +341,71 @@ async fn a_disk_that_fails_to_read_is_no_fault_of_the_candidate() {
     let path = host.scratch().artifact(&script(0));
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    let verdict = host.validate(request).await.verdict;
-    assert!(matches!(verdict, Err(ValidationError::Internal(InternalError::Io(_)))), "{verdict:?}");
+    let verdict = host.validate(request.clone()).await.verdict;
+    let Err(ValidationError::Internal(InternalError::UnreadableArtifact(reason))) = verdict else {
+        panic!("{verdict:?}");
+    };
+    assert!(reason.contains(path.to_str().unwrap()), "{reason}");
+    // It was thrown away, but nothing can be put in its place.
+    let verdict = host.validate(request.clone()).await.verdict;
+    assert!(is_store_trouble(&verdict, &path), "{verdict:?}");
+    // Until that is over.
+    fs::remove_dir(&path).unwrap();
+    assert_eq!(valid_head(host.validate(request.clone()).await), hash_head(&request));
+    host.shut_down().await;
+}
+
+/// Whether the verdict is that something could not be stored at `path`.
+fn is_store_trouble(verdict: &Result<ValidationResult, ValidationError>, path: &Path) -> bool {
+    matches!(
+        verdict,
+        Err(ValidationError::Internal(InternalError::Preparation(PrepareError::Store(reason))))
+            if reason.contains(path.to_str().unwrap())
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_that_is_removed_is_made_anew() {
+    let host = host_with(|config| config.hot_workers_max = 0).await;
+    let request = approval(script(0).pvf());
+    host.precheck(request.pvf.clone()).await.unwrap();
+    let environment = host.scratch().artifact(&script(0)).parent().unwrap().to_owned();
+    for directory in [environment, host.scratch().cache()] {
+        fs::remove_dir_all(&directory).unwrap();
+        let before = host.statistics();
+        let validation = validate_with_retry(&*host, request.clone()).await;
+        assert_eq!(validation.retried.len(), 1);
+        assert_eq!(valid_head(validation), hash_head(&request));
+        assert_eq!(host.statistics().preparations - before.preparations, 1);
+        assert_eq!(
+            host.statistics().retries_after_corrupted_artifact,
+            before.retries_after_corrupted_artifact + 1
+        );
+    }
+    // It is locked, and as good as the one before.
+    let scratch = host.scratch().clone();
+    let second = scratch.start(scratch.config()).await;
+    assert!(matches!(second, Err(StartError::Lock(LockError::InUse(_)))), "{second:?}");
+    let host = host.restart().await;
+    assert!(host.precheck(request.pvf.clone()).await.unwrap().cached);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_that_can_not_be_made_anew_is_trouble_until_it_can() {
+    let host = host().await;
+    let cache = host.scratch().cache();
+    fs::remove_dir_all(&cache).unwrap();
+    fs::write(&cache, "in the way").unwrap();
+    let request = approval(script(0).pvf());
+    for _ in 0..2 {
+        let verdict = host.validate(request.clone()).await.verdict;
+        assert!(is_store_trouble(&verdict, &cache), "{verdict:?}");
+    }
+    fs::remove_file(&cache).unwrap();
+    assert_eq!(valid_head(host.validate(request.clone()).await), hash_head(&request));
+    // Nothing was made that could not have been stored.
+    assert_eq!(host.statistics().prepare_workers_started, 0);
     host.shut_down().await;
 }
 

@@ -277,13 +277,18 @@ async fn an_artifact_that_cannot_be_stored_is_no_fault_of_the_candidate() {
     let host = host().await;
     let environments = Cache::new(host.scratch().cache()).environments().unwrap();
     fs::remove_dir_all(environments[0].path()).unwrap();
+    fs::write(environments[0].path(), "in the way").unwrap();
     let verdict = host.validate(approval(Script::default().pvf())).await.verdict;
     assert!(matches!(
         verdict,
         Err(ValidationError::Internal(InternalError::Preparation(PrepareError::Store(_))))
     ));
     // A failure that can't be written down is one all the same.
-    let answer = host.precheck(Script::prepare(OnPrepare::FailToCompile).pvf()).await;
+    let precheck = Script::prepare(OnPrepare::FailToCompile).pvf();
+    let answer = host.precheck(precheck.clone()).await;
+    assert!(matches!(answer, Err(PrepareError::Store(_))), "{answer:?}");
+    fs::remove_file(environments[0].path()).unwrap();
+    let answer = host.precheck(precheck).await;
     assert!(matches!(answer, Err(PrepareError::Compilation(_))), "{answer:?}");
     host.shut_down().await;
 }

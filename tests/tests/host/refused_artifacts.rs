@@ -4,10 +4,7 @@
 use crate::host;
 use pvf_host_core::{
     PossiblyInvalid, ValidationError,
-    artifact::{
-        Cache, CacheEntry, EntryContent,
-        format::{ChecksumKey, Header},
-    },
+    artifact::{Cache, CacheEntry, EntryContent, format::Header},
     validate_with_retry,
 };
 use pvf_tests::guests::{Candidate, Outcome};
@@ -31,7 +28,7 @@ fn damage(cache: &Cache, damage: Damage) {
     for environment in cache.environments().unwrap() {
         for CacheEntry { id, path, content, .. } in environment.entries().unwrap() {
             let Ok(EntryContent::Artifact(header)) = content else { panic!("{content:?}") };
-            let key = ChecksumKey::new(&environment.digest(), &id);
+            let key = environment.checksum_key(&id);
             let file = fs::read(&path).unwrap();
             let mut payload = file[file.len() - header.payload_len as usize..].to_vec();
             damage(&mut payload);

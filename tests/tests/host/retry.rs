@@ -8,7 +8,7 @@ use pvf_host_core::{
     backend::RuntimeConstructionError, primitives::ValidationResult, validate_with_retry,
 };
 use pvf_tests::{
-    OnCall, OnLoad, Script, processes,
+    OnCall, OnLoad, OnPrepare, Script, processes, refusals,
     request::{approval, hash_head},
     valid_head,
 };
@@ -29,7 +29,7 @@ impl ValidationBackend for Fake {
         tokio::time::sleep(self.takes).await;
         let verdict = self.verdicts.lock().unwrap().pop_front();
         let verdict = verdict.expect("no more attempts than expected");
-        Validation { verdict, backend: None, prepare: None, execute: None }
+        Validation { verdict, backend: None, prepare: None, execute: None, retried: vec![] }
     }
 
     async fn precheck(&self, _: Pvf) -> Result<PrepareReport, PrepareError> {
@@ -92,8 +92,7 @@ fn transient() -> Vec<(Verdict, Duration)> {
         (corrupted(), Duration::ZERO),
         (internal(InternalError::Worker("x".into())), LATER),
         (internal(InternalError::Io("x".into())), LATER),
-        (preparation(PrepareError::Worker("x".into())), LATER),
-        (preparation(PrepareError::JobDied("x".into())), LATER),
+        (preparation(PrepareError::NoWorker("x".into())), LATER),
         (preparation(PrepareError::Store("x".into())), LATER),
     ]
 }
@@ -122,6 +121,9 @@ async fn what_can_not_change_is_not_tried_again() {
         internal(InternalError::HostGone),
         internal(InternalError::Preparation(unavailable)),
         internal(InternalError::Preparation(timed_out)),
+        internal(InternalError::Preparation(PrepareError::Worker("x".into()))),
+        internal(InternalError::Preparation(PrepareError::JobDied("x".into()))),
+        internal(InternalError::WorkerReplaced { program: "x".into() }),
     ] {
         let attempts = [verdict.clone(), valid()];
         let outcome = retried(any(), Duration::ZERO, attempts).await;
@@ -160,13 +162,15 @@ async fn nothing_is_tried_again_when_the_execution_timeout_has_passed() {
     let within = |timeout| ValidationRequest { timeout: Some(seconds(timeout)), ..any() };
     for (error, delay) in transient() {
         let attempts = [error.clone(), valid()];
-        // With a second left, there is no time to wait for one.
-        let (_, count, _) = retried(within(10), seconds(9), attempts.clone()).await;
-        assert_eq!(count, if delay.is_zero() { 2 } else { 1 });
         let (_, count, _) = retried(within(10), seconds(8), attempts.clone()).await;
         assert_eq!(count, 2);
-        let (verdict, count, _) = retried(within(10), seconds(10), attempts).await;
-        assert_eq!((verdict, count), (error, 1));
+        for takes in [9, 10, 1000] {
+            // With a second left, there is no time to wait for one. An artifact that was thrown away
+            // has cost no execution.
+            let (verdict, count, _) = retried(within(10), seconds(takes), attempts.clone()).await;
+            let expected = if delay.is_zero() { (valid(), 2) } else { (error.clone(), 1) };
+            assert_eq!((verdict, count), expected);
+        }
     }
     // The last of two classes comes too late, too.
     let attempts = [corrupted(), possibly(PossiblyInvalid::JobError("x".into())), valid()];
@@ -236,5 +240,87 @@ async fn a_candidate_that_always_kills_its_job_is_given_up_after_the_second_time
     ));
     assert_eq!(host.statistics().executions, 2);
     assert_eq!(host.statistics().preparations, 1);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_refuses_an_artifact_once_is_asked_again_after_preparing_anew() {
+    let host = host().await;
+    let request = approval(Script::load(OnLoad::FailIfRefused).pvf());
+    host.precheck(request.pvf.clone()).await.unwrap();
+    refusals::order(&host.scratch().worker(), 1);
+    let validation = validate_with_retry(&*host, request.clone()).await;
+    assert!(matches!(
+        &validation.retried[..],
+        [ValidationError::PossiblyInvalid(PossiblyInvalid::RuntimeConstruction(_))]
+    ));
+    assert_eq!(valid_head(validation), hash_head(&request));
+    let statistics = host.statistics();
+    assert_eq!(statistics.preparations, 2);
+    assert_eq!(statistics.retries_after_runtime_construction, 1);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_refuses_an_artifact_twice_makes_the_candidate_invalid() {
+    let host = host().await;
+    let request = approval(Script::load(OnLoad::FailIfRefused).pvf());
+    host.precheck(request.pvf.clone()).await.unwrap();
+    refusals::order(&host.scratch().worker(), 2);
+    let verdict = validate_with_retry(&*host, request.clone()).await.verdict;
+    let Err(ValidationError::Invalid(reason)) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(
+        reason.to_string(),
+        "runtime construction failed twice: refused; after preparing anew: refused"
+    );
+    assert_eq!(host.statistics().preparations, 2);
+    assert_eq!(host.statistics().judged_after_runtime_construction, 1);
+    // The next candidate is none the worse.
+    let validation = validate_with_retry(&*host, request.clone()).await;
+    assert!(validation.retried.is_empty());
+    assert_eq!(valid_head(validation), hash_head(&request));
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn preparing_anew_is_no_reason_to_run_out_of_time() {
+    let host = host().await;
+    let script = Script {
+        load: OnLoad::FailIfRefused,
+        ..Script::prepare(OnPrepare::Spin { threads: 1, millis: 200 })
+    };
+    // Less than preparing takes.
+    let timeout = Some(Duration::from_millis(100));
+    let request = ValidationRequest { timeout, ..approval(script.pvf()) };
+    refusals::order(&host.scratch().worker(), 1);
+    let validation = validate_with_retry(&*host, request.clone()).await;
+    assert_eq!(validation.retried.len(), 1);
+    assert_eq!(valid_head(validation), hash_head(&request));
+    assert_eq!(host.statistics().preparations, 2);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_candidates_of_an_artifact_that_is_refused_need_one_new_preparation() {
+    let host = host_with(|config| {
+        config.hot_workers_max = 0;
+        config.execute_workers_max = 3;
+    })
+    .await;
+    let request = approval(Script::load(OnLoad::FailIfRefused).pvf());
+    host.precheck(request.pvf.clone()).await.unwrap();
+    refusals::order(&host.scratch().worker(), 1);
+    let validations = (0..20).map(|_| {
+        let (host, request) = (host.handle(), request.clone());
+        tokio::spawn(async move { validate_with_retry(&host, request).await })
+    });
+    for validation in futures_util::future::join_all(validations).await {
+        assert_eq!(valid_head(validation.unwrap()), hash_head(&request));
+    }
+    let statistics = host.statistics();
+    assert_eq!(statistics.preparations, 2);
+    assert_eq!(statistics.artifacts_discarded, 1);
+    // Those that had not begun did not have to find out for themselves.
+    assert!(statistics.executions <= 20 + 3, "{statistics:?}");
     host.shut_down().await;
 }

@@ -3,7 +3,8 @@
 use crate::{host, host_with, scratch};
 use pvf_host_core::{
     InternalError, PrepareError, StartError, ValidationError,
-    primitives::{ExecutorParam, ExecutorParams},
+    primitives::{ExecutorParam, ExecutorParams, ValidationResult},
+    validate_with_retry,
     worker::{WorkerProgram, protocol::WorkerKind},
 };
 use pvf_tests::{
@@ -11,7 +12,7 @@ use pvf_tests::{
     request::{approval, hash_head},
     valid_head,
 };
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{fs, path::PathBuf, process::Command, time::Duration};
 
 // Worker programs
 
@@ -33,7 +34,7 @@ async fn a_worker_program_that_is_not_there_or_cannot_be_started_is_an_error() {
     scratch.remove_worker();
     assert!(matches!(start_error(&scratch).await, StartError::Worker(_)));
     // Neither can this.
-    std::fs::write(scratch.worker(), "text").unwrap();
+    fs::write(scratch.worker(), "text").unwrap();
     assert!(matches!(start_error(&scratch).await, StartError::Worker(_)));
 }
 
@@ -121,10 +122,10 @@ async fn a_worker_program_that_vanishes_is_no_fault_of_the_candidate() {
     // Workers that are there go on.
     assert_eq!(valid_head(host.validate(known.clone()).await), hash_head(&known));
     let verdict = host.validate(approval(Script::salted(1).pvf())).await.verdict;
-    assert!(matches!(verdict, Err(ValidationError::Internal(InternalError::Worker(_)))));
+    assert!(is_replaced(&verdict), "{verdict:?}");
     processes::kill(host.worker(WorkerKind::Prepare)).await;
     let answer = host.precheck(Script::salted(2).pvf()).await;
-    assert!(matches!(answer, Err(PrepareError::Worker(_))), "{answer:?}");
+    assert!(matches!(answer, Err(PrepareError::WorkerReplaced { .. })), "{answer:?}");
     host.shut_down().await;
 }
 
@@ -135,18 +136,51 @@ async fn a_worker_program_replaced_by_something_else_is_no_fault_of_the_candidat
     host.precheck(request.pvf.clone()).await.unwrap();
     host.scratch().install_script("exit 1");
     let verdict = host.validate(request.clone()).await.verdict;
-    assert!(matches!(verdict, Err(ValidationError::Internal(InternalError::Worker(_)))));
-    // It may be another build of the same, too.
+    assert!(is_replaced(&verdict), "{verdict:?}");
+    // It may be another build of the same, too. The worker that is there goes on, and the artifact that
+    // it makes is not for a worker of that build.
     host.scratch().install_worker(programs!().worker);
     host.scratch().rebuild_worker();
+    let other = approval(Script::salted(1).pvf());
+    host.precheck(other.pvf.clone()).await.unwrap();
+    for request in [&request, &other] {
+        let verdict = validate_with_retry(&*host, request.clone()).await.verdict;
+        assert!(is_replaced(&verdict), "{verdict:?}");
+        let Err(error) = verdict else { unreachable!() };
+        assert!(error.to_string().contains("restart the host"), "{error}");
+    }
     let verdict = host.validate(request.clone()).await.verdict;
-    assert!(matches!(verdict, Err(ValidationError::Internal(InternalError::Worker(_)))));
+    assert!(is_replaced(&verdict), "{verdict:?}");
     // When it is back, the artifact is as good as before.
     host.scratch().install_worker(programs!().worker);
     let validation = host.validate(request.clone()).await;
     assert!(validation.prepare.as_ref().unwrap().cached);
     assert_eq!(valid_head(validation), hash_head(&request));
     host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_started_by_another_is_known_by_its_own_bytes() {
+    let scratch = scratch();
+    let program = scratch.worker().with_extension("program");
+    fs::rename(scratch.worker(), &program).unwrap();
+    scratch.install_script(&format!("exec '{}' \"$@\"", program.display()));
+    let host = scratch.start(scratch.config()).await.unwrap();
+    let request = approval(Script::default().pvf());
+    host.precheck(request.pvf.clone()).await.unwrap();
+    // The same bytes in another file are the same program.
+    scratch.copy_program(&program, "");
+    assert_eq!(valid_head(host.validate(request.clone()).await), hash_head(&request));
+    host.precheck(Script::salted(1).pvf()).await.unwrap();
+    // Other bytes are not, though nothing has happened to the script.
+    scratch.copy_program(&program, "x");
+    let verdict = host.validate(approval(Script::salted(1).pvf())).await.verdict;
+    assert!(is_replaced(&verdict), "{verdict:?}");
+    host.shut_down().await;
+}
+
+fn is_replaced(verdict: &Result<ValidationResult, ValidationError>) -> bool {
+    matches!(verdict, Err(ValidationError::Internal(InternalError::WorkerReplaced { .. })))
 }
 
 // Workers that are kept
@@ -301,11 +335,11 @@ async fn a_host_that_is_killed_takes_all_its_processes_along() {
     let output = scratch.cache().with_file_name("output");
     let mut host = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "workers::a_host_to_be_killed", "--nocapture"])
-        .stdout(std::fs::File::create(&output).unwrap())
+        .stdout(fs::File::create(&output).unwrap())
         .spawn()
         .unwrap();
     let worker = pvf_tests::eventually_some("the host has told its worker program", || {
-        let output = std::fs::read_to_string(&output).ok()?;
+        let output = fs::read_to_string(&output).ok()?;
         // It was written by the test's own process, beside what the test framework writes.
         let (path, _) = output.split_once("/worker\n")?;
         Some(PathBuf::from(path.rsplit_once(['\n', ' ']).map_or(path, |(_, path)| path)))
@@ -320,5 +354,5 @@ async fn a_host_that_is_killed_takes_all_its_processes_along() {
     host.kill().unwrap();
     host.wait().unwrap();
     eventually("all of its processes are gone", || processes::naming(&worker).is_empty()).await;
-    std::fs::remove_dir_all(worker).unwrap();
+    fs::remove_dir_all(worker).unwrap();
 }

@@ -2,7 +2,6 @@
 
 use super::{Event, EventLoop, Goal, Request, Stage, prepare_report};
 use crate::{
-    PossiblyInvalid, ValidationError,
     artifact::ArtifactId,
     failpoint::{self, Point},
     host::{
@@ -62,13 +61,7 @@ impl EventLoop {
         self.executing -= 1;
         self.artifacts.release(&load.artifact, prepared.generation);
         let report = prepare_report(&load.artifact, prepared, true);
-        let is_bad_artifact = matches!(
-            executed.verdict,
-            Err(ValidationError::PossiblyInvalid(
-                PossiblyInvalid::RuntimeConstruction(_) | PossiblyInvalid::CorruptedArtifact(_)
-            ))
-        );
-        if is_bad_artifact {
+        if executed.is_bad_artifact {
             self.discard(&load.artifact, prepared.generation);
         } else if let Some(worker) = executed.worker {
             self.hot.insert(load, prepared.size, worker);
@@ -81,6 +74,7 @@ impl EventLoop {
                 backend: Some(report.backend.clone()),
                 prepare: Some(PrepareReport { cached: !waited, ..report }),
                 execute: executed.report,
+                retried: vec![],
             });
         }
         self.start_executions();
@@ -94,8 +88,21 @@ impl EventLoop {
         }
         self.hot.discard(artifact);
         self.counters.artifacts_discarded.increment();
-        tracing::warn!(%artifact, "discarding an artifact that can't be loaded");
+        tracing::warn!(%artifact, "discarding an artifact that can't be read or loaded");
         self.remove_file(artifact);
+        // Those who have not begun need not find out for themselves.
+        let queued = self.requests.iter().filter_map(|(id, request)| match &request.stage {
+            Stage::Queued(queued, prepared) => {
+                (queued == artifact && prepared.generation == generation).then_some(*id)
+            }
+            _ => None,
+        });
+        let mut queued: Vec<_> = queued.collect();
+        queued.sort();
+        for id in queued {
+            self.execute_queue.remove(|other| *other == id);
+            self.advance(id);
+        }
     }
 
     /// Removes the file at once, so that it is gone before a new one may be written.

@@ -8,6 +8,7 @@ use crate::{
     worker::{
         prepare::{PrepareWorker, Prepared},
         protocol::PrepareRequest,
+        spawn::SpawnError,
     },
 };
 use futures_util::FutureExt;
@@ -65,13 +66,25 @@ impl EventLoop {
         let (spawner, store) = (self.spawner.clone(), self.store.clone());
         let counters = self.counters.clone();
         async move {
+            // What can't be stored need not be made.
+            let (place, id) = (store.clone(), artifact.clone());
+            let room = tokio::task::spawn_blocking(move || place.check_room(&id)).await;
+            if let Err(error) = room.unwrap_or_else(|panic| Err(panic.into())) {
+                return (worker, Err(PrepareError::Store(error.to_string())));
+            }
             let worker = match worker {
                 Some(worker) => worker,
                 None => {
                     counters.prepare_workers_started.increment();
                     match PrepareWorker::spawn(&spawner).await {
                         Ok(worker) => worker,
-                        Err(error) => return (None, Err(PrepareError::Worker(error.to_string()))),
+                        Err(SpawnError::Replaced { path }) => {
+                            let program = path.display().to_string();
+                            return (None, Err(PrepareError::WorkerReplaced { program }));
+                        }
+                        Err(error) => {
+                            return (None, Err(PrepareError::NoWorker(error.to_string())));
+                        }
                     }
                 }
             };
@@ -104,9 +117,14 @@ impl EventLoop {
                 ),
                 Err(error) => tracing::warn!(%artifact, %error, "preparing failed"),
             }
+            // That is not remembered: who asks again finds out anew.
+            let trouble = result.as_ref().err().filter(|error| error.is_trouble_of_host()).cloned();
             let waiting = self.artifacts.finish(artifact, result, Instant::now());
             for id in waiting {
-                self.advance(id);
+                match &trouble {
+                    Some(error) => self.fail(id, error.clone()),
+                    None => self.advance(id),
+                }
             }
             // Not before those who waited have laid their hands on it.
             self.prune();

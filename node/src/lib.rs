@@ -1,0 +1,84 @@
+//! `pvf`: validate Polkadot parachain candidates from the command line.
+//!
+//! A command reads its [input], has a [host](session) do the work, and prints a [verdict] or table.
+//! Results go to standard output, whole and at the end; everything else goes to standard error. The
+//! same program is also the worker that the host starts.
+//!
+//! This is a library so that a program with other backends is made of two lines: link the crate that
+//! submits the backend, and let [`main`] do the rest.
+//!
+//! ```no_run
+//! // use my_backend as _;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     pvf_node::main()
+//! }
+//! ```
+
+mod case;
+mod cli;
+mod commands {
+    //! What each command does.
+
+    pub(crate) mod backends;
+    pub(crate) mod bench;
+    pub(crate) mod cache;
+    pub(crate) mod compare;
+    pub(crate) mod demo;
+    pub(crate) mod doctor;
+    pub(crate) mod precheck;
+    pub(crate) mod replay;
+    pub(crate) mod validate;
+}
+mod compare;
+mod failure;
+mod features;
+mod floor;
+mod input;
+mod logging;
+mod output;
+mod progress;
+mod samples;
+mod session;
+mod units;
+mod verdict;
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command};
+use failure::{Answer, Failure};
+use std::process::ExitCode;
+
+/// The whole program: reads the command line, does what it says, and says how to exit. Call it first
+/// thing in `main`.
+pub fn main() -> ExitCode {
+    pvf_workers::run_if_worker();
+    let Cli { global, command } = Cli::parse();
+    // What is executed again and again says the same again and again.
+    let with_guests = !matches!(command, Command::Compare(_) | Command::Replay(_));
+    logging::start(global.verbose, with_guests);
+    match run(&command, global.json) {
+        Ok(answer) => answer.into(),
+        Err(failure) => failure.report(global.json),
+    }
+}
+
+fn run(command: &Command, json: bool) -> Result<Answer, Failure> {
+    match command {
+        Command::Validate(args) => commands::validate::run(args, json),
+        Command::Precheck(args) => commands::precheck::run(args, json),
+        Command::Bench(args) => commands::bench::run(args, json),
+        Command::Compare(args) => commands::compare::run(args, json),
+        Command::Replay(args) => commands::replay::run(args, json),
+        Command::Backends => commands::backends::run(json),
+        Command::Cache(args) => commands::cache::run(args, json),
+        Command::Doctor(args) => commands::doctor::run(args, json),
+        Command::Demo => commands::demo::run(json),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "pvf", &mut script);
+            output::print(&String::from_utf8_lossy(&script))?;
+            Ok(Answer::Yes)
+        }
+        Command::BenchFloor => floor::serve(),
+    }
+}
