@@ -92,7 +92,7 @@ impl Place {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         };
-        assert_eq!(within(Duration::from_secs(2), || members(session), Vec::is_empty), [0u32; 0]);
+        assert_eq!(within(Duration::from_secs(60), || members(session), Vec::is_empty), [0u32; 0]);
         self.assert_cache_is_clean();
         run
     }
