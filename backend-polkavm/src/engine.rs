@@ -13,6 +13,9 @@ use pvf_host_core::{
 /// behind its data and its heap that it did not ask for. So it is part of what programs mean.
 pub(crate) const PAGE_SIZE: u32 = 4096;
 
+/// The engine's exact version, since `Cargo.lock` alone decides about it.
+const ENGINE_VERSION: &[u8] = b"0.37.0";
+
 /// Counts up when artifacts change their form without the version of this crate changing.
 const ARTIFACT_REVISION: &[u8] = b"1";
 
@@ -45,12 +48,13 @@ fn missing_cpu_features() -> Vec<&'static str> {
 }
 
 /// Whether this machine can run programs in this way.
-pub(crate) fn check_machine(kind: Kind) -> Result<(), MachineError> {
-    let missing = match kind {
-        Kind::Compiler => missing_cpu_features(),
-        Kind::Interpreter => vec![],
-    };
-    if missing.is_empty() {
+fn check_machine(kind: Kind) -> Result<(), MachineError> {
+    check_processor(kind, &missing_cpu_features())
+}
+
+/// Whether a processor that is `missing` this can run programs in this way.
+fn check_processor(kind: Kind, missing: &[&str]) -> Result<(), MachineError> {
+    if kind == Kind::Interpreter || missing.is_empty() {
         return Ok(());
     }
     let missing = missing.join(", ");
@@ -98,5 +102,28 @@ pub(crate) fn fingerprint(kind: Kind) -> Result<Fingerprint, LoadError> {
         Kind::Compiler => b"compiler".as_slice(),
         Kind::Interpreter => b"interpreter",
     };
-    Ok(Fingerprint::of(&[crate::VERSION.as_bytes(), ARTIFACT_REVISION, kind]))
+    let version = crate::VERSION.as_bytes();
+    Ok(Fingerprint::of(&[version, ENGINE_VERSION, ARTIFACT_REVISION, kind]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lesser_processor_is_the_machines_fault_and_no_matter_to_the_interpreter() {
+        let missing = ["bmi2", "lzcnt"];
+        let error = check_processor(Kind::Compiler, &missing).unwrap_err();
+        assert_eq!(error.0, "PolkaVM's compiler needs a processor with bmi2, lzcnt");
+        assert_eq!(check_processor(Kind::Compiler, &[]), Ok(()));
+        assert_eq!(check_processor(Kind::Interpreter, &missing), Ok(()));
+    }
+
+    #[test]
+    fn the_fingerprint_names_the_engine_that_is_built_in() {
+        let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.lock"));
+        let version = std::str::from_utf8(ENGINE_VERSION).unwrap();
+        let locked = format!("name = \"polkavm\"\nversion = \"{version}\"\n");
+        assert!(lock.unwrap().contains(&locked), "{locked}");
+    }
 }

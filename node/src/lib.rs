@@ -40,6 +40,7 @@ mod output;
 mod progress;
 mod samples;
 mod session;
+mod temporary;
 mod units;
 mod verdict;
 

@@ -23,6 +23,7 @@ mod fixture;
 pub mod guests;
 pub mod host_calls;
 pub mod manners;
+pub mod mounts;
 pub mod processes;
 pub mod refusals;
 pub mod request;

@@ -6,7 +6,9 @@ use pvf_host_core::{
     primitives::hex,
 };
 use pvf_tests::{
-    OnLoad, OnPrepare, Scratch, Script, programs, refusals,
+    OnLoad, OnPrepare, Scratch, Script,
+    mounts::{in_own_mounts, mount},
+    programs, refusals,
     request::{approval, hash_head, input},
 };
 use serde_json::Value;
@@ -58,6 +60,22 @@ impl CommandLine {
         let log = String::from_utf8(output.stderr).unwrap();
         let json = serde_json::from_slice(&output.stdout);
         Said { json: json.unwrap_or_else(|error| panic!("{error}: {log}")), log }
+    }
+
+    /// What `pvf doctor` says has changed.
+    fn changes(&self) -> Vec<String> {
+        let output = Command::new(env!("CARGO_BIN_EXE_pvf-test-node"))
+            .args(["doctor", "--json", "--worker-program"])
+            .arg(self.0.worker())
+            .arg("--cache-dir")
+            .arg(self.0.cache())
+            .output()
+            .unwrap();
+        let log = String::from_utf8(output.stderr).unwrap();
+        let json: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {log}"));
+        let changes = json["changes"].as_array().expect("there was a start");
+        changes.iter().map(|change| change.as_str().unwrap().to_owned()).collect()
     }
 
     fn artifact(&self, script: &Script) -> PathBuf {
@@ -179,4 +197,44 @@ fn an_engine_that_refuses_twice_makes_the_candidate_invalid_with_both_reasons() 
     assert_eq!(reason, "runtime construction failed twice: refused; after preparing anew: refused");
     assert_eq!((said.prepared(), said.retried()), (1, vec!["runtime_construction"]));
     place.validate(&script).assert_valid(&script);
+}
+
+#[test]
+fn a_lesser_processor_is_another_environment_and_the_doctor_says_so() {
+    in_own_mounts("a_lesser_processor_is_another_environment_and_the_doctor_says_so", async || {
+        let place = CommandLine::new();
+        place.validate(&script(0)).assert_valid(&script(0));
+        assert_eq!(place.changes(), [] as [String; 0]);
+
+        let real = fs::read_to_string("/proc/cpuinfo").unwrap();
+        let lesser = place.path("cpuinfo");
+        // Every processor has a floating point unit, whatever its make.
+        let feature =
+            ["fpu", "fp"].into_iter().find(|it| real.contains(&format!(" {it} "))).unwrap();
+        fs::write(&lesser, real.replace(&format!(" {feature} "), " ")).unwrap();
+        mount(&["--bind", lesser.to_str().unwrap(), "/proc/cpuinfo"]);
+        assert_eq!(place.changes(), [format!("processor features: -{feature}")]);
+
+        let old = place.artifact(&script(0));
+        let said = place.validate(&script(0));
+        said.assert_valid(&script(0));
+        assert_eq!((said.prepared(), said.retried().len()), (1, 0));
+        assert!(said.log.contains(&format!("-{feature}")), "{}", said.log);
+        assert!(!old.exists());
+        assert_eq!(place.changes(), [] as [String; 0]);
+    });
+}
+
+#[test]
+fn another_build_is_another_environment_and_the_doctor_says_so() {
+    let place = CommandLine::new();
+    place.validate(&script(0)).assert_valid(&script(0));
+    place.0.rebuild_worker();
+    let changes = place.changes();
+    assert_eq!(changes.len(), 1);
+    assert!(changes[0].starts_with("worker program: was "), "{changes:?}");
+    let said = place.validate(&script(0));
+    said.assert_valid(&script(0));
+    assert_eq!(said.prepared(), 1);
+    assert_eq!(place.changes(), [] as [String; 0]);
 }

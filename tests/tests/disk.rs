@@ -3,56 +3,20 @@
 
 use pvf_host_core::{InternalError, PrepareError, Validation, ValidationError};
 use pvf_tests::{
-    OnPrepare, Scratch, Script, TestHost, programs,
+    OnPrepare, Scratch, Script, TestHost,
+    mounts::{in_own_mounts, mount},
+    programs,
     request::{approval, hash_head},
     valid_head,
 };
-use std::{
-    fs,
-    io::Write,
-    process::{Command, Stdio},
-};
-
-/// Names the test that is run in a mount namespace of its own.
-const VARIABLE: &str = "PVF_TEST_IN_OWN_MOUNTS";
-
-/// Runs `body` in a mount namespace of its own, which takes another process: this test program again,
-/// with `test` alone. Where the kernel allows no user namespaces, it says so, and does nothing.
-fn in_own_mounts(test: &str, body: impl AsyncFnOnce()) {
-    if std::env::var(VARIABLE).is_ok_and(|name| name == test) {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        return runtime.block_on(body());
-    }
-    let unshare = || {
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "--mount", "--"]);
-        command
-    };
-    if !unshare().arg("true").stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
-        println!("skipped: no user namespaces here");
-        return;
-    }
-    let program = std::env::current_exe().unwrap();
-    let status = unshare()
-        .arg(program)
-        .args([test, "--exact", "--nocapture"])
-        .env(VARIABLE, test)
-        .status()
-        .unwrap();
-    assert!(status.success());
-}
-
-fn run(program: &str, arguments: &[&str]) {
-    let status = Command::new(program).args(arguments).status().unwrap();
-    assert!(status.success(), "{program} {arguments:?}");
-}
+use std::{fs, io::Write};
 
 /// A host whose cache is a file system of two mebibytes, and which reads each artifact from it.
 async fn host_on_a_disk() -> TestHost {
     let scratch = Scratch::new(programs!());
     fs::create_dir(scratch.cache()).unwrap();
     let cache = scratch.cache();
-    run("mount", &["-t", "tmpfs", "-o", "size=2m", "tmpfs", cache.to_str().unwrap()]);
+    mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs", cache.to_str().unwrap()]);
     let mut config = scratch.config();
     config.hot_workers_max = 0;
     scratch.start(config).await.unwrap()
@@ -120,14 +84,14 @@ fn a_disk_that_turns_read_only_is_trouble_until_it_turns_back() {
         let host = host_on_a_disk().await;
         assert_valid(&host, &script(0, 1000)).await;
         let cache = host.scratch().cache();
-        run("mount", &["-o", "remount,ro", cache.to_str().unwrap()]);
+        mount(&["-o", "remount,ro", cache.to_str().unwrap()]);
         for _ in 0..2 {
             let request = approval(script(1, 1000).pvf());
             let reason = trouble(&host, host.validate(request).await);
             assert!(reason.contains("Read-only file system"), "{reason}");
             assert_valid(&host, &script(0, 1000)).await;
         }
-        run("mount", &["-o", "remount,rw", cache.to_str().unwrap()]);
+        mount(&["-o", "remount,rw", cache.to_str().unwrap()]);
         assert_valid(&host, &script(1, 1000)).await;
         host.shut_down().await;
     });

@@ -14,6 +14,7 @@ use crate::{
     progress::Spinner,
     samples::Samples,
     session::with_host,
+    temporary::TemporaryCache,
     units::{millis, time},
     verdict,
 };
@@ -96,16 +97,13 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<Answer, Failure> {
 
     let temporary;
     let cache_dir = match &args.host.cache.cache_dir {
-        Some(directory) => directory.as_path(),
+        Some(directory) => directory.clone(),
         None => {
-            let new = tempfile::Builder::new().prefix("pvf-bench-").tempdir();
-            temporary = new.map_err(|error| {
-                Failure::runtime("io", format!("can't make a temporary directory: {error}"))
-            })?;
+            temporary = TemporaryCache::new()?;
             temporary.path()
         }
     };
-    let mut config = input::config(cache_dir, &args.host, &args.code)?;
+    let mut config = input::config(&cache_dir, &args.host, &args.code)?;
     input::config_execution(&mut config, &args.candidate, workers);
 
     let plan = Plan {
@@ -116,7 +114,7 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<Answer, Failure> {
         workers: workers.get(),
     };
     let spinner = Spinner::start("starting");
-    let measured = with_host(config, async |host| plan.measure(&host, cache_dir, &spinner).await)?;
+    let measured = with_host(config, async |host| plan.measure(&host, &cache_dir, &spinner).await)?;
     drop(spinner);
 
     if json {

@@ -9,6 +9,7 @@ use crate::{
     output::{self, Table},
     progress::Spinner,
     session::with_host,
+    temporary::TemporaryCache,
     units, verdict,
     verdict::ValidationJson,
 };
@@ -85,9 +86,7 @@ struct Column {
 
 pub(crate) fn run(json: bool) -> Result<Answer, Failure> {
     let plan = plan()?;
-    let cache = tempfile::Builder::new().prefix("pvf-demo-").tempdir().map_err(|error| {
-        Failure::runtime("io", format!("can't make a temporary directory: {error}"))
-    })?;
+    let cache = TemporaryCache::new()?;
 
     let spinner = Spinner::start("starting");
     let columns = with_host(Config::new(cache.path()), async |host| {

@@ -9,10 +9,12 @@ use crate::{
     failure::Failure,
     progress::Bar,
     session::Session,
+    temporary::TemporaryCache,
 };
-use pvf_host_core::{Config, ValidationHost, artifact::ArtifactId, primitives::hex};
+use pvf_host_core::{
+    Config, ValidationHost, artifact::ArtifactId, detect_environment, primitives::hex,
+};
 use std::{collections::HashSet, ops::Range, path::PathBuf, time::Instant};
-use tempfile::TempDir;
 
 /// How often each backend executes a case before warm executions count.
 const WARM_UP: usize = 2;
@@ -33,10 +35,9 @@ pub(crate) async fn run(
     let (log, rounds) = match log {
         None => (Log::none(), vec![]),
         Some(LogOptions { path, resume }) => {
-            let cache = temporary_cache()?;
-            let config = Config::new(cache.path());
-            let environment =
-                session.with_host(config, async |host| Ok(host.environment())).await?;
+            // No cache is touched by that.
+            let config = Config::new(PathBuf::new());
+            let environment = detect_environment(&config).await?.digest();
             Log::open(path, plan, &hex::encode(environment.0), *resume)?
         }
     };
@@ -50,20 +51,14 @@ pub(crate) async fn run(
 /// A cache that is gone when dropped, and what was prepared in it.
 #[derive(Debug)]
 struct Cache {
-    directory: TempDir,
+    directory: TemporaryCache,
     prepared: HashSet<ArtifactId>,
 }
 
 impl Cache {
     fn new() -> Result<Self, Failure> {
-        Ok(Self { directory: temporary_cache()?, prepared: HashSet::new() })
+        Ok(Self { directory: TemporaryCache::new()?, prepared: HashSet::new() })
     }
-}
-
-fn temporary_cache() -> Result<TempDir, Failure> {
-    tempfile::Builder::new().prefix("pvf-compare-").tempdir().map_err(|error| {
-        Failure::runtime("io", format!("can't make a temporary directory: {error}"))
-    })
 }
 
 struct Run<'a> {

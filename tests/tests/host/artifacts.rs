@@ -145,6 +145,21 @@ async fn a_restarted_host_prepares_nothing_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_restarted_with_many_artifacts_has_a_verdict_on_each_without_preparing() {
+    let host = host().await;
+    for salt in 0..200 {
+        host.precheck(Script::salted(salt).pvf()).await.unwrap();
+    }
+    let host = host.restart().await;
+    for salt in 0..200 {
+        let request = approval(Script::salted(salt).pvf());
+        assert_eq!(valid_head(host.validate(request.clone()).await), hash_head(&request));
+    }
+    assert_eq!(host.statistics().preparations, 0);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_environments_artifacts_and_unfinished_files_are_removed_at_the_start() {
     let host = host().await;
     host.precheck(Script::default().pvf()).await.unwrap();
