@@ -97,7 +97,7 @@ pub(crate) fn serve() -> Result<Answer, Failure> {
     let Request { artifact: ArtifactId { backend, .. }, params, input, count, .. } = request;
     let count = usize::try_from(count).unwrap_or(usize::MAX);
     let floor =
-        pvf_workers::floor::measure(artifact, &backend, &params, input, count).map_err(failed)?;
+        pvf_workers::floor::measure(&artifact, &backend, &params, &input, count).map_err(failed)?;
     let nanos = |times: Vec<Duration>| times.iter().map(|time| time.as_nanos() as u64).collect();
     output::json(&Floor {
         in_process_ns: nanos(floor.in_process),

@@ -90,11 +90,10 @@ fn load(
     artifact: OwnedFd,
     input: OwnedFd,
 ) -> Result<(Box<dyn LoadedArtifact>, Mmap), LoadResponse> {
-    fn refused(error: impl ToString) -> LoadResponse {
-        LoadResponse::Failed(MachineError(error.to_string()).into())
-    }
+    let refused = |error: io::Error| LoadResponse::Failed(MachineError(error.to_string()).into());
     failpoint::reach(Point::WorkerLoad).map_err(refused)?;
-    let descriptor = backend::find(&request.backend).map_err(refused)?;
+    let descriptor =
+        backend::find(&request.backend).map_err(|error| refused(io::Error::other(error)))?;
     let artifact = Artifact::from_sealed(artifact).map_err(refused)?;
     // These are the very bytes that the backend will use: nobody can change them any more.
     if request.key.checksum(artifact.bytes()) != request.checksum {

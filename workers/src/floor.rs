@@ -29,29 +29,28 @@ pub struct Floor {
 ///
 /// When the artifact can't be loaded, or a child ends without an answer.
 pub fn measure(
-    artifact: Artifact,
+    artifact: &Artifact,
     backend: &BackendId,
     params: &ExecutorParams,
-    input: Vec<u8>,
+    input: &[u8],
     count: usize,
 ) -> Result<Floor, String> {
     let descriptor = backend::find(backend).map_err(|error| error.to_string())?;
-    on_guest_stack(&params, || {
-        let load =
-            || descriptor.execute.load(&artifact, &params).map_err(|error| error.to_string());
+    on_guest_stack(params, || {
+        let load = || descriptor.execute.load(artifact, params).map_err(|error| error.to_string());
         let (mut called, mut ready) = (load()?, load()?);
         let mut floor = Floor::default();
         for _ in 0..count {
             let start = Instant::now();
             // How the call ends is not what is measured.
-            let _ = called.call(ENTRY_POINT, &input, Box::new(()));
+            let _ = called.call(ENTRY_POINT, input, Box::new(()));
             floor.in_process.push(start.elapsed());
 
             let start = Instant::now();
             // SAFETY: the only other thread waits for this one to end.
             let job = unsafe {
                 Job::fork(MAX_RESULT, |socket| {
-                    socket.answer(ready.call(ENTRY_POINT, &input, Box::new(())).ok())
+                    socket.answer(ready.call(ENTRY_POINT, input, Box::new(())).ok())
                 })
             };
             let job = job.map_err(|error| format!("can't fork: {error}"))?;
