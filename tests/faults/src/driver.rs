@@ -1,0 +1,268 @@
+//! The test's side: a process with a host, what it tells, and what is done to it.
+
+use crate::{
+    board::{Board, Fault, Plan, Waiting},
+    journal::{Command, Event},
+};
+use pvf_host_core::{
+    artifact::{Cache, CacheLock, EntryContent},
+    worker::WORKER_ARGUMENT,
+};
+use pvf_tests::{
+    Programs, Scratch,
+    processes::{self, Process},
+};
+use rustix::process::{Pid, Signal};
+use std::{
+    io::{BufRead, BufReader, Write},
+    os::unix::process::ExitStatusExt,
+    path::Path,
+    process::{Child, ChildStdin, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Far longer than anything takes on the slowest machine: only a bug makes a test wait this long.
+const DEADLINE: Duration = Duration::from_secs(120);
+const INTERVAL: Duration = Duration::from_millis(1);
+
+/// The programs of this package.
+#[derive(Debug, Clone, Copy)]
+pub struct FaultPrograms {
+    /// The process with the host.
+    pub host: &'static Path,
+    /// The worker program.
+    pub worker: &'static Path,
+    /// Where to put directories.
+    pub scratch: &'static Path,
+}
+
+/// The [`FaultPrograms`](driver::FaultPrograms) that belong to the integration test in which this is
+/// written.
+#[macro_export]
+macro_rules! fault_programs {
+    () => {
+        $crate::driver::FaultPrograms {
+            host: env!("CARGO_BIN_EXE_pvf-fault-host").as_ref(),
+            worker: env!("CARGO_BIN_EXE_pvf-fault-worker").as_ref(),
+            scratch: env!("CARGO_TARGET_TMPDIR").as_ref(),
+        }
+    };
+}
+
+impl FaultPrograms {
+    /// A new directory with a worker program and an empty cache.
+    pub fn scratch(&self) -> Scratch {
+        let (worker, scratch) = (self.worker, self.scratch);
+        Scratch::new(Programs { worker, bare_worker: worker, scratch })
+    }
+}
+
+/// A process with a host in it. Killed when dropped.
+#[derive(Debug)]
+pub struct HostProcess<'a> {
+    scratch: &'a Scratch,
+    board: Option<&'a Board>,
+    /// Who is to be killed when somebody waits for that.
+    plan: Option<Plan>,
+    child: Child,
+    commands: Option<ChildStdin>,
+    journal: Receiver<Event>,
+}
+
+impl<'a> HostProcess<'a> {
+    /// Starts the process.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be started.
+    pub fn start(programs: FaultPrograms, scratch: &'a Scratch, board: Option<&'a Board>) -> Self {
+        let mut child = std::process::Command::new(programs.host)
+            .args([scratch.cache(), scratch.worker()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the program can be started");
+        let commands = child.stdin.take();
+        let lines = BufReader::new(child.stdout.take().expect("it is a pipe"));
+        let (sender, journal) = channel();
+        thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                let event = serde_json::from_str(&line).expect("lines are written as a whole");
+                // The test may have seen enough.
+                let _ = sender.send(event);
+            }
+        });
+        Self { scratch, board, plan: None, child, commands, journal }
+    }
+
+    /// Tells the process to do something. If it is dead, that shows in its journal.
+    pub fn tell(&mut self, command: &Command) {
+        let mut line = serde_json::to_vec(command).expect("a command can be written");
+        line.push(b'\n');
+        if let Some(commands) = &mut self.commands {
+            let _ = commands.write_all(&line);
+        }
+    }
+
+    /// Puts a plan into effect.
+    pub fn arm(&mut self, plan: Plan) {
+        self.plan = Some(plan);
+        self.board.expect("there is a board").arm(plan);
+    }
+
+    /// Ends that.
+    pub fn disarm(&mut self) {
+        self.plan = None;
+        let board = self.board.expect("there is a board");
+        board.disarm();
+        for waiting in board.waiting() {
+            board.release(&waiting, false);
+        }
+    }
+
+    /// The next that the process tells; nothing once it is dead and has told all.
+    ///
+    /// # Panics
+    ///
+    /// When it tells nothing.
+    pub fn next(&mut self) -> Option<Event> {
+        self.next_within(DEADLINE).expect("the host does something")
+    }
+
+    /// The same, with a limit. Nothing at all when the time is over.
+    pub fn next_within(&mut self, limit: Duration) -> Option<Option<Event>> {
+        let start = Instant::now();
+        loop {
+            self.serve_board();
+            match self.journal.recv_timeout(INTERVAL) {
+                Ok(event) => return Some(Some(event)),
+                Err(RecvTimeoutError::Disconnected) => return Some(None),
+                Err(RecvTimeoutError::Timeout) if start.elapsed() >= limit => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Kills the process.
+    pub fn kill(&mut self) {
+        // Fails only if it is dead.
+        let _ = self.child.kill();
+    }
+
+    /// Waits until the process is dead, and says whether it was killed.
+    ///
+    /// # Panics
+    ///
+    /// When it ended in another way, and not because it had nothing more to do.
+    pub fn wait(mut self) -> bool {
+        drop(self.commands.take());
+        let status = self.child.wait().expect("it is our child");
+        let is_killed = status.signal() == Some(Signal::KILL.as_raw());
+        assert!(is_killed || status.success(), "the process with the host: {status}");
+        is_killed
+    }
+
+    /// Kills those for whose deaths somebody waits.
+    fn serve_board(&mut self) {
+        let (Some(board), Some(plan)) = (self.board, self.plan) else { return };
+        for waiting in board.waiting() {
+            let victims = self.victims(plan, &waiting);
+            for victim in &victims {
+                // It may have ended just now.
+                let _ = rustix::process::kill_process(*victim, Signal::KILL);
+            }
+            for victim in &victims {
+                wait_until("a killed process has ended", || processes::has_ended(*victim));
+            }
+            board.release(&waiting, !victims.is_empty());
+        }
+    }
+
+    fn victims(&self, plan: Plan, waiting: &Waiting) -> Vec<Pid> {
+        let host = Pid::from_child(&self.child);
+        let all = self.scratch.processes();
+        let pids = |of: Vec<&Process>| of.iter().map(|process| process.pid).collect::<Vec<_>>();
+        let workers: Vec<_> = all.iter().filter(|process| is_worker(process, host)).collect();
+        let is_of = |process: &Process, parents: &[&Process]| {
+            parents.iter().any(|parent| parent.pid.as_raw_pid() == process.parent)
+        };
+        let jobs: Vec<_> = all.iter().filter(|process| is_of(process, &workers)).collect();
+        let itself = |among: Vec<&'_ Process>| {
+            let mut found = pids(among);
+            found.retain(|pid| pid.as_raw_pid() == waiting.pid);
+            found
+        };
+        match plan.fault {
+            Fault::Fail | Fault::Delay => vec![],
+            Fault::KillHost => vec![host],
+            Fault::KillWorker if waiting.pid == host.as_raw_pid() => pids(workers),
+            Fault::KillWorker => {
+                let job = jobs.iter().find(|job| job.pid.as_raw_pid() == waiting.pid);
+                let worker = job.map_or(waiting.pid, |job| job.parent);
+                let mut found = pids(workers);
+                found.retain(|pid| pid.as_raw_pid() == worker);
+                found
+            }
+            Fault::KillJob => {
+                let is_job = jobs.iter().any(|job| job.pid.as_raw_pid() == waiting.pid);
+                if is_job { itself(jobs) } else { pids(jobs) }
+            }
+        }
+    }
+}
+
+impl Drop for HostProcess<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn is_worker(process: &Process, host: Pid) -> bool {
+    process.parent == host.as_raw_pid()
+        && process.arguments.iter().any(|argument| argument == WORKER_ARGUMENT)
+}
+
+/// Waits until `is_so`.
+///
+/// # Panics
+///
+/// When that does not happen.
+pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < DEADLINE, "waited in vain until: {what}");
+        thread::sleep(INTERVAL);
+    }
+}
+
+/// Waits until no process of a directory is left, and checks that its cache is free.
+///
+/// # Panics
+///
+/// When it is not.
+pub fn assert_no_process_is_left(scratch: &Scratch) {
+    wait_until("no process is left", || scratch.processes().is_empty());
+    CacheLock::acquire(&scratch.cache()).expect("the cache is free");
+}
+
+/// Reads every artifact that is listed in a cache, and returns how many there are, and what is wrong.
+pub fn check_artifacts(scratch: &Scratch) -> (usize, Vec<String>) {
+    let (mut count, mut wrong) = (0, vec![]);
+    for environment in Cache::new(scratch.cache()).environments().expect("the cache can be read") {
+        for entry in environment.entries().expect("an environment can be read") {
+            match &entry.content {
+                Ok(EntryContent::Failure(..)) => continue,
+                Ok(EntryContent::Artifact(_)) => match environment.read(&entry) {
+                    Ok(_) => {}
+                    Err(problem) => wrong.push(format!("{}: {problem}", entry.path.display())),
+                },
+                Err(problem) => wrong.push(format!("{}: {problem}", entry.path.display())),
+            }
+            count += 1;
+        }
+    }
+    (count, wrong)
+}
