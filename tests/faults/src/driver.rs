@@ -5,7 +5,8 @@ use crate::{
     journal::{Command, Event},
 };
 use pvf_host_core::{
-    artifact::{Cache, CacheLock, EntryContent},
+    artifact::{Cache, CacheLock, EntryContent, EntryProblem},
+    primitives::CodeHash,
     worker::WORKER_ARGUMENT,
 };
 use pvf_tests::{
@@ -14,9 +15,11 @@ use pvf_tests::{
 };
 use rustix::process::{Pid, Signal};
 use std::{
-    io::{BufRead, BufReader, Write},
+    collections::HashSet,
+    fs,
+    io::{self, BufRead, BufReader, Write},
     os::unix::process::ExitStatusExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdin, Stdio},
     sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
@@ -248,21 +251,43 @@ pub fn assert_no_process_is_left(scratch: &Scratch) {
     CacheLock::acquire(&scratch.cache()).expect("the cache is free");
 }
 
-/// Reads every artifact that is listed in a cache, and returns how many there are, and what is wrong.
-pub fn check_artifacts(scratch: &Scratch) -> (usize, Vec<String>) {
-    let (mut count, mut wrong) = (0, vec![]);
-    for environment in Cache::new(scratch.cache()).environments().expect("the cache can be read") {
-        for entry in environment.entries().expect("an environment can be read") {
-            match &entry.content {
-                Ok(EntryContent::Failure(..)) => continue,
-                Ok(EntryContent::Artifact(_)) => match environment.read(&entry) {
-                    Ok(_) => {}
-                    Err(problem) => wrong.push(format!("{}: {problem}", entry.path.display())),
-                },
-                Err(problem) => wrong.push(format!("{}: {problem}", entry.path.display())),
+/// What is listed in a cache.
+#[derive(Debug, Default)]
+pub struct Listed {
+    /// The code of the artifacts that are whole.
+    pub whole: HashSet<CodeHash>,
+    /// The code of those that are not, and what is wrong with each.
+    pub broken: Vec<(CodeHash, String)>,
+    /// Files that are neither artifacts nor remembered failures.
+    pub others: Vec<PathBuf>,
+}
+
+impl Listed {
+    /// Reads all of a cache.
+    ///
+    /// # Panics
+    ///
+    /// When it can't be read.
+    pub fn read(scratch: &Scratch) -> Self {
+        let mut listed = Self::default();
+        let environments = Cache::new(scratch.cache()).environments();
+        for environment in environments.expect("the cache can be read") {
+            let files = fs::read_dir(environment.path()).expect("an environment can be read");
+            listed.others.extend(files.map(|file| file.expect("it can be read").path()));
+            for entry in environment.entries().expect("an environment can be read") {
+                listed.others.retain(|path| *path != entry.path);
+                let hash = entry.id.code_hash;
+                let is_whole = match &entry.content {
+                    Ok(EntryContent::Failure(..)) => continue,
+                    Ok(EntryContent::Artifact(_)) => environment.read(&entry).map(drop),
+                    Err(problem) => Err(EntryProblem::Io(io::Error::other(problem.to_string()))),
+                };
+                match is_whole {
+                    Ok(()) => drop(listed.whole.insert(hash)),
+                    Err(problem) => listed.broken.push((hash, problem.to_string())),
+                }
             }
-            count += 1;
         }
+        listed
     }
-    (count, wrong)
 }

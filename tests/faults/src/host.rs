@@ -67,8 +67,7 @@ async fn serve(config: &Config) {
             (Command::Start { room }, None) => {
                 before = descriptors();
                 if let Some(room) = room {
-                    config.prune_limits =
-                        PruneLimits { max_size: room, min_age: Duration::ZERO };
+                    config.prune_limits = PruneLimits { max_size: room, min_age: Duration::ZERO };
                 }
                 match pvf_host_core::start(config.clone()).await {
                     Ok((host, work)) => {
@@ -141,7 +140,8 @@ async fn load(host: &ValidationHost, asks: Vec<Ask>) {
 /// A candidate of the code that a number stands for.
 pub fn candidate(salt: u64) -> ValidationRequest {
     const MOST: u64 = 300 << 10;
-    let padding = OnPrepare::SucceedWithPadding(Random::new(salt).below(MOST) as u32);
+    let padding = 1 + Random::new(salt).below(MOST) as u32;
+    let padding = OnPrepare::SucceedWithPadding(padding);
     let request = approval_of(Script::prepare(padding).salt(salt).pvf(), salt.to_le_bytes());
     ValidationRequest { timeout: Some(Duration::from_secs(60)), ..request }
 }

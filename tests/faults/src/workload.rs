@@ -1,8 +1,8 @@
 //! What is asked of a host under faults, and which answers are right.
 
 use crate::{Random, journal::Answer};
-use pvf_host_core::{ValidationRequest, validate_with_retry};
 use pvf_host_core::{Pvf, ValidationHost};
+use pvf_host_core::{ValidationRequest, validate_with_retry};
 use pvf_tests::{
     OnCall, OnPrepare, Script,
     request::{approval_of, dispute, hash_head},
@@ -63,8 +63,9 @@ pub fn asks(round: u32) -> Vec<Ask> {
 
     let mut asks = Vec::new();
     let mut add = |what, right| asks.push((what, right));
-    for (script, count) in
-        (0..4).map(|n| (good.clone().salt(new(n)), 2)).chain((0..3).map(|n| (good.clone().salt(n), 2)))
+    for (script, count) in (0..4)
+        .map(|n| (good.clone().salt(new(n)), 2))
+        .chain((0..3).map(|n| (good.clone().salt(n), 2)))
     {
         for block in 0..count {
             let request = approval_of(script.pvf(), vec![round as u8, block]);
@@ -90,7 +91,10 @@ pub fn asks(round: u32) -> Vec<Ask> {
 
 fn validate(request: ValidationRequest) -> What {
     // Nothing here needs that long. It is what leaves time to try again, however slow the machine is.
-    What::Validate(Box::new(ValidationRequest { timeout: Some(Duration::from_secs(60)), ..request }))
+    What::Validate(Box::new(ValidationRequest {
+        timeout: Some(Duration::from_secs(60)),
+        ..request
+    }))
 }
 
 impl Ask {

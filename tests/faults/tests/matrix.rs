@@ -2,7 +2,7 @@
 
 use pvf_fault_injection::{
     board::{Board, Fault, Plan},
-    driver::{FaultPrograms, HostProcess, assert_no_process_is_left, check_artifacts},
+    driver::{FaultPrograms, HostProcess, Listed, assert_no_process_is_left},
     fault_programs,
     journal::{Command, Event},
     workload::{self, Ask, Tolerance},
@@ -10,10 +10,11 @@ use pvf_fault_injection::{
 use pvf_host_core::failpoint::Point;
 use pvf_tests::Scratch;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     io::Write as _,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -129,13 +130,9 @@ impl<'a> Trial<'a> {
         assert_nothing_is_left(&mut host);
         assert!(!host.wait());
         assert_no_process_is_left(self.scratch);
-        assert_eq!(self.scratch.temporary_files(), [] as [std::path::PathBuf; 0]);
-        self.check_artifacts();
-    }
-
-    fn check_artifacts(&self) {
-        let (_, wrong) = check_artifacts(self.scratch);
-        assert_eq!(wrong, [] as [String; 0]);
+        assert_eq!(self.scratch.temporary_files(), [] as [PathBuf; 0]);
+        let listed = Listed::read(self.scratch);
+        assert!(listed.broken.is_empty() && listed.others.is_empty(), "{listed:?}");
     }
 
     fn check_fired(&self, plan: Plan) {
@@ -160,7 +157,8 @@ impl<'a> Trial<'a> {
                 assert!(host.wait());
                 return None;
             }
-            (Fault::Delay, Some(Event::Ready)) => {}
+            // Who is killed may have done its part.
+            (Fault::Delay | Fault::KillWorker, Some(Event::Ready)) => {}
             (Fault::Fail | Fault::KillWorker, Some(Event::NotStarted(_))) => {
                 assert_nothing_is_left(&mut host);
                 assert!(self.scratch.processes().iter().all(|process| process.parent != 0));
@@ -216,7 +214,8 @@ impl<'a> Trial<'a> {
             None => {
                 // Workers and jobs end by themselves; of files, the next host removes what is left.
                 assert_no_process_is_left(self.scratch);
-                self.check_artifacts();
+                let listed = Listed::read(self.scratch);
+                assert!(listed.broken.is_empty(), "{listed:?}");
             }
         }
         self.all_is_well();
@@ -255,7 +254,8 @@ fn run(cells: &[Cell]) -> Vec<Outcome> {
                     let tried = catch_unwind(AssertUnwindSafe(|| {
                         let scratch = programs.scratch();
                         let board = Board::new(&scratch.worker());
-                        Trial { programs, scratch: &scratch, board: &board, next_round: 0 }.run(*cell);
+                        Trial { programs, scratch: &scratch, board: &board, next_round: 0 }
+                            .run(*cell);
                     }));
                     let failure = tried.err().map(|panic| {
                         let text = panic.downcast_ref::<String>().cloned();
@@ -304,8 +304,7 @@ fn report(outcomes: &[Outcome], took: Duration) {
             let _ = write!(table, "{entry:>18}");
         }
     }
-    let points: std::collections::BTreeSet<_> =
-        outcomes.iter().map(|o| o.cell.plan.point as usize).collect();
+    let points: BTreeSet<_> = outcomes.iter().map(|o| o.cell.plan.point as usize).collect();
     let _ = writeln!(
         table,
         "\n\nfault matrix: {} cells, {} points, {} failed, {:.0} s\n",
