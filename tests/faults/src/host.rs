@@ -45,7 +45,8 @@ fn config(cache: PathBuf, worker: PathBuf) -> Config {
     config.prepare_workers_hard_max = 3;
     config.execute_workers_max = 3;
     config.hot_workers_max = 2;
-    config.prepare_retry_interval = Duration::ZERO;
+    // Less than the time after which a validation is tried again.
+    config.prepare_retry_interval = Duration::from_millis(500);
     config.prepare_retries = u32::MAX;
     // A machine that runs many tests at once may be slow.
     config.spawn_timeout = Duration::from_secs(60);

@@ -55,20 +55,16 @@ pub const ROOM: u64 = 6 * PADDING as u64;
 /// Some are for code that earlier rounds had too, some are for new code; each code is asked for more
 /// than once.
 pub fn asks(round: u32) -> Vec<Ask> {
-    let padded = OnPrepare::SucceedWithPadding(PADDING);
-    let good = Script { prepare: padded.clone(), ..Script::default() };
-    let bad = Script { prepare: padded, ..Script::call(OnCall::Trap) };
+    let good = wanted_by_all();
+    let bad = Script { prepare: good.prepare.clone(), ..Script::call(OnCall::Trap) };
     let broken = Script::prepare(OnPrepare::FailToCompile);
     let new = |number: u64| 1000 + u64::from(round) * 100 + number;
 
     let mut asks = Vec::new();
     let mut add = |what, right| asks.push((what, right));
-    for (script, count) in (0..4)
-        .map(|n| (good.clone().salt(new(n)), 2))
-        .chain((0..3).map(|n| (good.clone().salt(n), 2)))
-    {
-        for block in 0..count {
-            let request = approval_of(script.pvf(), vec![round as u8, block]);
+    for salt in (0..4).map(new).chain(0..3) {
+        for block in 0..2 {
+            let request = approval_of(good.clone().salt(salt).pvf(), vec![round as u8, block]);
             let right = Right::Valid(hash_head(&request));
             add(validate(request), right);
         }
@@ -95,6 +91,11 @@ fn validate(request: ValidationRequest) -> What {
         timeout: Some(Duration::from_secs(60)),
         ..request
     }))
+}
+
+/// Code that every round asks for.
+pub fn wanted_by_all() -> Script {
+    Script::prepare(OnPrepare::SucceedWithPadding(PADDING))
 }
 
 impl Ask {
