@@ -41,7 +41,7 @@ pub struct FaultPrograms {
     pub scratch: &'static Path,
 }
 
-/// The [`FaultPrograms`](driver::FaultPrograms) that belong to the integration test in which this is
+/// The [`FaultPrograms`] that belong to the integration test in which this is
 /// written.
 #[macro_export]
 macro_rules! fault_programs {
@@ -130,12 +130,12 @@ impl<'a> HostProcess<'a> {
     /// # Panics
     ///
     /// When it tells nothing.
-    pub fn next(&mut self) -> Option<Event> {
-        self.next_within(DEADLINE).expect("the host does something")
+    pub fn event(&mut self) -> Option<Event> {
+        self.event_within(DEADLINE).expect("the host does something")
     }
 
     /// The same, with a limit. Nothing at all when the time is over.
-    pub fn next_within(&mut self, limit: Duration) -> Option<Option<Event>> {
+    pub fn event_within(&mut self, limit: Duration) -> Option<Option<Event>> {
         let start = Instant::now();
         loop {
             self.serve_board();

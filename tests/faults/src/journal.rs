@@ -140,10 +140,7 @@ impl From<Validation> for Answer {
 
 impl From<Result<PrepareReport, PrepareError>> for Answer {
     fn from(result: Result<PrepareReport, PrepareError>) -> Self {
-        let error = match result {
-            Ok(_) => return Self::Accepted,
-            Err(error) => error,
-        };
+        let Err(error) = result else { return Self::Accepted };
         let reason = Reason { kind: error.kind().to_owned(), text: error.to_string() };
         if error.is_deterministic() { Self::Rejected(reason) } else { Self::Unclear(reason) }
     }

@@ -132,7 +132,7 @@ impl Trial {
         let mut host = HostProcess::start(self.programs, &self.scratch, None);
         host.tell(&Command::Start { room: None });
         let execute = execute.into_iter().collect();
-        host.tell(&Command::Churn { seed: self.random.next(), first_new, known, execute });
+        host.tell(&Command::Churn { seed: self.random.number(), first_new, known, execute });
         let (mut is_ready, mut is_recovered, mut is_killed) = (false, false, false);
         let mut deadline = match moment {
             Moment::AfterStarting(time) => Some(Instant::now() + time),
@@ -140,11 +140,11 @@ impl Trial {
         };
         loop {
             let event = match deadline {
-                _ if is_killed => host.next(),
-                None => host.next(),
+                _ if is_killed => host.event(),
+                None => host.event(),
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
-                    match host.next_within(left) {
+                    match host.event_within(left) {
                         Some(event) => event,
                         None => {
                             host.kill();
@@ -258,10 +258,10 @@ impl Trial {
     fn end(&mut self) {
         let mut host = HostProcess::start(self.programs, &self.scratch, None);
         host.tell(&Command::Start { room: None });
-        assert_eq!(host.next(), Some(Event::Ready));
+        assert_eq!(host.event(), Some(Event::Ready));
         host.tell(&Command::ShutDown);
         let Some(Event::Ended { descriptors_before, descriptors_after, threads, children }) =
-            host.next()
+            host.event()
         else {
             panic!("the host is shut down");
         };
@@ -310,7 +310,7 @@ fn number(name: &str) -> Option<u64> {
 fn kill_many(kills: usize) -> Figures {
     let programs = fault_programs!();
     let start = Instant::now();
-    let seed = number("PVF_CRASH_SEED").unwrap_or_else(|| Random::new(start_seed()).next() >> 32);
+    let seed = number("PVF_CRASH_SEED").unwrap_or_else(|| Random::new(start_seed()).number() >> 32);
     say(&format!("crash test: {kills} kills, PVF_CRASH_SEED={seed}"));
     let (next, total) = (AtomicUsize::new(0), Mutex::new(Figures::default()));
     thread::scope(|scope| {

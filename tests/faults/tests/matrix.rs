@@ -93,7 +93,7 @@ impl<'a> Trial<'a> {
         let mut asked: BTreeMap<u32, Ask> = BTreeMap::new();
         let mut waiting: BTreeMap<u32, Ask> =
             workload::asks(round).into_iter().map(|ask| (ask.id, ask)).collect();
-        while let Some(event) = host.next() {
+        while let Some(event) = host.event() {
             match event {
                 Event::Asked { ask } => {
                     let request = waiting.remove(&ask).expect("each request is made once");
@@ -116,7 +116,7 @@ impl<'a> Trial<'a> {
 
     fn start(host: &mut HostProcess) {
         host.tell(&START);
-        assert_eq!(host.next(), Some(Event::Ready));
+        assert_eq!(host.event(), Some(Event::Ready));
     }
 
     /// Starts a host, has it answer a round, and shuts it down: as if nothing had ever happened.
@@ -154,7 +154,7 @@ impl<'a> Trial<'a> {
         let mut host = self.process();
         host.arm(plan);
         host.tell(&START);
-        let started = host.next();
+        let started = host.event();
         self.check_fired(plan);
         host.disarm();
         match (plan.fault, started) {
@@ -181,7 +181,7 @@ impl<'a> Trial<'a> {
     fn leave_damaged_artifact(&mut self) {
         let mut host = self.process();
         host.tell(&Command::Start { room: None });
-        assert_eq!(host.next(), Some(Event::Ready));
+        assert_eq!(host.event(), Some(Event::Ready));
         assert!(self.load(&mut host, Tolerance::None));
         self.end(host);
         let artifact = self.scratch.artifact(&workload::wanted_by_all());
@@ -245,7 +245,7 @@ impl<'a> Trial<'a> {
 
 fn assert_nothing_is_left(host: &mut HostProcess) {
     let Some(Event::Ended { descriptors_before, descriptors_after, threads, children }) =
-        host.next()
+        host.event()
     else {
         panic!("the host is shut down");
     };
