@@ -261,7 +261,7 @@ pub struct Listed {
     pub whole: HashSet<CodeHash>,
     /// The code of those that are not, and what is wrong with each.
     pub broken: Vec<(CodeHash, String)>,
-    /// Files that are neither artifacts nor remembered failures.
+    /// Files that are neither artifacts nor remembered failures, and that are not to be there.
     pub others: Vec<PathBuf>,
 }
 
@@ -276,7 +276,9 @@ impl Listed {
         let environments = Cache::new(scratch.cache()).environments();
         for environment in environments.expect("the cache can be read") {
             let files = fs::read_dir(environment.path()).expect("an environment can be read");
-            listed.others.extend(files.map(|file| file.expect("it can be read").path()));
+            let paths = files.map(|file| file.expect("it can be read").path());
+            let is_other = |path: &PathBuf| path.file_name().is_some_and(|n| n != "environment");
+            listed.others.extend(paths.filter(is_other));
             for entry in environment.entries().expect("an environment can be read") {
                 listed.others.retain(|path| *path != entry.path);
                 let hash = entry.id.code_hash;

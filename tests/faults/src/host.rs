@@ -36,6 +36,9 @@ pub fn run() {
     runtime.block_on(serve(&config(cache, worker)));
 }
 
+/// For so long, what could not be prepared is not tried again.
+const REMEMBERED_FOR: Duration = Duration::from_millis(20);
+
 /// A host where all kinds of things happen under little load: artifacts are removed, workers go, and
 /// what has failed may be tried again as soon and as often as one likes.
 fn config(cache: PathBuf, worker: PathBuf) -> Config {
@@ -45,8 +48,7 @@ fn config(cache: PathBuf, worker: PathBuf) -> Config {
     config.prepare_workers_hard_max = 3;
     config.execute_workers_max = 3;
     config.hot_workers_max = 2;
-    // Less than the time after which a validation is tried again.
-    config.prepare_retry_interval = Duration::from_millis(500);
+    config.prepare_retry_interval = REMEMBERED_FOR;
     config.prepare_retries = u32::MAX;
     // A machine that runs many tests at once may be slow.
     config.spawn_timeout = Duration::from_secs(60);
@@ -82,6 +84,8 @@ async fn serve(config: &Config) {
                 }
             }
             (Command::Load { round }, Some(Running { host, .. })) => {
+                // What failed in the round before must not stand in the way of this one.
+                tokio::time::sleep(REMEMBERED_FOR).await;
                 load(host, workload::asks(round)).await;
                 tell(&Event::Done { round });
             }

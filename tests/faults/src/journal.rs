@@ -1,7 +1,7 @@
 //! What a test tells the process with the host, and what that tells the test: a line of JSON each,
 //! written at once, so that a process that is killed leaves no half of one behind.
 
-use pvf_host_core::{PrepareError, PrepareReport, Validation, ValidationError};
+use pvf_host_core::{InternalError, PrepareError, PrepareReport, Validation, ValidationError};
 use serde::{Deserialize, Serialize};
 
 /// What the process is told.
@@ -102,6 +102,8 @@ pub enum Answer {
     Preparation(Reason),
     /// The machine is to blame.
     Internal(Reason),
+    /// The same, and its code could not be prepared for that.
+    Unprepared(Reason),
     /// It comes too late.
     Deadline,
     /// The code may be enacted.
@@ -132,6 +134,7 @@ impl From<Validation> for Answer {
             ValidationError::Invalid(_) => Self::Invalid(reason),
             ValidationError::PossiblyInvalid(_) => Self::PossiblyInvalid(reason),
             ValidationError::Preparation(_) => Self::Preparation(reason),
+            ValidationError::Internal(InternalError::Preparation(_)) => Self::Unprepared(reason),
             ValidationError::Internal(_) => Self::Internal(reason),
             ValidationError::ExecutionDeadline => Self::Deadline,
         }

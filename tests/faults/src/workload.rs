@@ -41,6 +41,10 @@ pub enum Tolerance {
     /// Something goes wrong once. What is tried again must come to the right end; a precheck, which is
     /// not, may end without an answer, but not with a wrong one.
     Once,
+    /// The same, and it may be that a worker or a job is lost which prepares something. The host
+    /// remembers that for a while, since the code may be the cause, and whoever needs the artifact
+    /// meanwhile gets no verdict.
+    OnceWhilePreparing,
     /// Something goes wrong on and on. There may be no verdict, but not a wrong one.
     OnAndOn,
 }
@@ -123,6 +127,13 @@ impl Ask {
         };
         let is_tolerated = match answer {
             Answer::Unclear(_) => tolerance != Tolerance::None,
+            Answer::Unprepared(reason) => match tolerance {
+                Tolerance::None | Tolerance::Once => false,
+                Tolerance::OnceWhilePreparing => {
+                    matches!(&*reason.kind, "worker" | "job_died")
+                }
+                Tolerance::OnAndOn => true,
+            },
             Answer::Internal(_) | Answer::PossiblyInvalid(_) => tolerance == Tolerance::OnAndOn,
             _ => false,
         };

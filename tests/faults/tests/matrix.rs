@@ -43,7 +43,7 @@ struct Cell {
 const AT_ONCE: usize = 4;
 
 /// The points that are reached while a host is started, the last one if there is a damaged artifact.
-const AT_START: [Point; 8] = [
+const AT_START: [Point; 11] = [
     Point::HostSpawn,
     Point::HostHandshake,
     Point::HostSend,
@@ -51,8 +51,14 @@ const AT_START: [Point; 8] = [
     Point::WorkerHandshake,
     Point::WorkerReceive,
     Point::WorkerSend,
+    Point::HostWrite,
+    Point::HostSync,
+    Point::HostRename,
     Point::HostRemove,
 ];
+
+/// Those of them that are reached twice: a new cache gets a key, and then an environment.
+const TWICE_AT_START: [Point; 3] = [Point::HostWrite, Point::HostSync, Point::HostRename];
 
 /// All that can go wrong. `phase` and `fault` go with each point, but for what is named here.
 fn kinds() -> impl Iterator<Item = (Phase, Point, Fault)> {
@@ -68,6 +74,26 @@ fn kinds() -> impl Iterator<Item = (Phase, Point, Fault)> {
         (Phase::Start, Fault::KillWorker) if *point == Point::HostSpawn => false,
         (Phase::Start, _) => AT_START.contains(point),
     })
+}
+
+/// Whether a preparation may lose its worker or its job by this.
+fn may_end_preparation(plan: Plan) -> bool {
+    match (plan.fault, plan.point) {
+        (Fault::Delay, _) => false,
+        (Fault::KillHost | Fault::KillWorker | Fault::KillJob, _) => true,
+        // What is not started yet can be started again, and what is made can be made again; the others
+        // have to do with executing alone.
+        (Fault::Fail, point) => matches!(
+            point,
+            Point::HostSend
+                | Point::HostReceive
+                | Point::WorkerReceive
+                | Point::WorkerFork
+                | Point::WorkerSend
+                | Point::JobPrepare
+                | Point::JobSend
+        ),
+    }
 }
 
 /// A directory with what belongs to it, where one cell is tried.
@@ -198,6 +224,7 @@ impl<'a> Trial<'a> {
         assert!(self.load(&mut host, Tolerance::None));
         let tolerance = match (plan.fault, plan.times) {
             (Fault::Delay, _) => Tolerance::None,
+            (_, 1) if may_end_preparation(plan) => Tolerance::OnceWhilePreparing,
             (_, 1) => Tolerance::Once,
             _ => Tolerance::OnAndOn,
         };
@@ -365,11 +392,17 @@ fn try_chosen(mut cells: Vec<Cell>) {
 fn whatever_goes_wrong_no_verdict_is_wrong_and_nothing_is_left_behind() {
     let mut cells = Vec::new();
     for (phase, point, fault) in kinds() {
-        // Not at the very first request, which finds no worker busy.
-        let skip = if phase == Phase::Start { 0 } else { 2 };
-        cells.push(Cell { phase, plan: Plan { point, fault, skip, times: 1 } });
+        let skips: &[u32] = match phase {
+            Phase::Start if TWICE_AT_START.contains(&point) => &[0, 1],
+            Phase::Start => &[0],
+            // Not at the very first request, which finds no worker busy.
+            Phase::Load => &[2],
+        };
+        let once = |skip: &u32| Cell { phase, plan: Plan { point, fault, skip: *skip, times: 1 } };
+        cells.extend(skips.iter().map(once));
         if (phase, fault) == (Phase::Load, Fault::Fail) {
-            cells.push(Cell { phase, plan: Plan { point, fault, skip, times: Plan::ON_AND_ON } });
+            let plan = Plan { point, fault, skip: 2, times: Plan::ON_AND_ON };
+            cells.push(Cell { phase, plan });
         }
     }
     try_chosen(cells);
@@ -381,7 +414,11 @@ fn whatever_goes_wrong_sooner_later_or_more_often_no_verdict_is_wrong() {
     let mut cells = Vec::new();
     for (phase, point, fault) in kinds() {
         let is_load = phase == Phase::Load;
-        let skips: &[u32] = if is_load { &[0, 1, 3, 5, 8, 13] } else { &[0] };
+        let skips: &[u32] = match phase {
+            Phase::Start if TWICE_AT_START.contains(&point) => &[0, 1],
+            Phase::Start => &[0],
+            Phase::Load => &[0, 1, 3, 5, 8, 13],
+        };
         let once = |skip: &u32| Cell { phase, plan: Plan { point, fault, skip: *skip, times: 1 } };
         cells.extend(skips.iter().map(once));
         // A host can be killed no more than once.
