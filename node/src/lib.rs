@@ -1,6 +1,6 @@
 //! `pvf`: validate Polkadot parachain candidates from the command line.
 //!
-//! A command reads its [input], has a [host](session) do the work, and prints a [verdict] or table.
+//! A command reads its input, has a host do the work, and prints a verdict or a table.
 //! Results go to standard output, whole and at the end; everything else goes to standard error. The
 //! same program is also the worker that the host starts.
 //!

@@ -20,7 +20,7 @@ use std::{
     io::{self, Read, Write},
     os::{fd::OwnedFd, unix::fs::DirBuilderExt},
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 /// What the names of files begin with that are not complete yet.
@@ -156,11 +156,10 @@ impl CacheLock {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let directory =
             rustix::fs::open(root, flags, Mode::empty()).map_err(|e| unusable(e.into()))?;
-        match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => return Err(LockError::InUse(root.to_owned())),
-            Err(error) => return Err(unusable(error.into())),
-        }
+        lock_patiently(&directory).map_err(|errno| match errno {
+            Errno::WOULDBLOCK => LockError::InUse(root.to_owned()),
+            errno => unusable(errno.into()),
+        })?;
         temporary_file(root).map_err(unusable)?;
         let key = key(root).map_err(unusable)?;
         Ok(Self { cache: Cache::new(root), key, directory })
@@ -212,6 +211,22 @@ impl Drop for CacheLock {
         // Closing the directory would do, but for processes that were forked off meanwhile and have
         // not executed their program yet: these have it open too.
         let _ = rustix::fs::flock(&self.directory, FlockOperation::Unlock);
+    }
+}
+
+/// Takes the lock, and gives up when somebody holds on to it.
+///
+/// A host that was killed may be survived for a moment by processes that it had forked off to become its
+/// workers, and these hold its lock until they have executed their program.
+fn lock_patiently(directory: &OwnedFd) -> Result<(), Errno> {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    const INTERVAL: Duration = Duration::from_millis(20);
+    let start = Instant::now();
+    loop {
+        match rustix::fs::flock(directory, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if start.elapsed() < PATIENCE => std::thread::sleep(INTERVAL),
+            result => return result,
+        }
     }
 }
 

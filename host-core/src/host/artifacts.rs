@@ -75,7 +75,10 @@ impl Artifacts {
     pub(crate) fn new(entries: Vec<CacheEntry>, retry: RetryPolicy, now: Instant) -> Self {
         let mut table =
             Self { states: HashMap::new(), prefixes: HashMap::new(), retry, next_generation: 0 };
-        for entry in entries {
+        let (failures, artifacts): (Vec<_>, Vec<_>) = entries
+            .into_iter()
+            .partition(|entry| matches!(entry.content, Ok(EntryContent::Failure(..))));
+        for entry in artifacts.into_iter().chain(failures) {
             let (prefix, state) = match entry.content {
                 Ok(EntryContent::Artifact(header)) => (
                     header.code_prefix,
@@ -88,6 +91,8 @@ impl Artifacts {
                         users: 0,
                     }),
                 ),
+                // A host that ended in between has prepared what had failed before, and not said so.
+                Ok(EntryContent::Failure(..)) if table.is_prepared(&entry.id) => continue,
                 Ok(EntryContent::Failure(error, prefix)) => {
                     (prefix, State::Failed { error, failures: 1, last_failed: now })
                 }
@@ -97,6 +102,10 @@ impl Artifacts {
             table.states.insert(entry.id, state);
         }
         table
+    }
+
+    fn is_prepared(&self, id: &ArtifactId) -> bool {
+        matches!(self.states.get(id), Some(State::Prepared(_)))
     }
 
     fn generation(&mut self) -> u64 {
@@ -265,7 +274,11 @@ impl Artifacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{backend::BackendId, primitives::Hash};
+    use crate::{
+        artifact::format::{BackendVersion, Checksum, Header},
+        backend::BackendId,
+        primitives::Hash,
+    };
 
     const POLICY: RetryPolicy = RetryPolicy { interval: Duration::from_secs(900), retries: 5 };
 
@@ -359,6 +372,30 @@ mod tests {
         table.finish(&id(1), DONE, now);
         assert!(!table.discard(&id(1), old));
         assert_ne!(generation(&mut table, 1), old);
+    }
+
+    #[test]
+    fn an_artifact_counts_more_than_an_earlier_failure() {
+        let header = Header {
+            code_prefix: CodePrefix::of(b"code"),
+            payload_len: 10,
+            payload_checksum: Checksum([0; 32]),
+            cost: PrepareCost::default(),
+            backend_version: BackendVersion::new("1"),
+        };
+        let error = PrepareError::OutOfMemory { limit: 1 };
+        let contents =
+            [EntryContent::Failure(error, CodePrefix::of(b"code")), EntryContent::Artifact(header)];
+        let entries = contents.map(|content| CacheEntry {
+            id: id(1),
+            path: "file".into(),
+            size: 10,
+            last_needed: SystemTime::now(),
+            content: Ok(content),
+        });
+        let now = Instant::now();
+        let mut table = Artifacts::new(entries.into(), POLICY, now);
+        assert!(matches!(table.need(&id(1), RequestId(1), true, now), Need::Ready(_)));
     }
 
     #[test]
