@@ -173,16 +173,15 @@ async fn everything_can_be_cancelled_at_once() {
     host.shut_down().await;
 }
 
-/// In a runtime of one thread, so that the host stands still while the test does.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_was_started_for_a_host_that_has_gone_since_ends_too() {
     let mut host = host_with(|config| config.prepare_workers_soft_max = 2).await;
     let preparing = host.submit_precheck(Script::prepare(OnPrepare::SleepForever).pvf()).await;
     host.busy_job().await;
+    // One that never greets is on its way to become a worker for as long as one likes.
+    host.scratch().install_script("sleep 1000; true");
     let starting = host.submit_precheck(Script::default().pvf()).await;
-    while host.workers(WorkerKind::Prepare).len() < 2 {
-        std::thread::yield_now();
-    }
+    eventually("it was started", || host.workers(WorkerKind::Prepare).len() == 2).await;
     host.drop_work().await;
     for precheck in [preparing, starting] {
         assert_eq!(precheck.await, Err(PrepareError::HostGone));
