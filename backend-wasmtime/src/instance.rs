@@ -88,8 +88,8 @@ impl ResourceLimiter for Limiter {
         elements: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        /// A gibibyte.
-        const HUGE: usize = (1 << 30) / size_of::<usize>();
+        /// Of 16 GiB.
+        const HUGE: usize = 1 << 31;
         // The executor parameters have no limit for tables, and no instruction that is accepted grows
         // one.
         self.has_huge_table |= elements > HUGE;

@@ -248,9 +248,6 @@ pub enum PossiblyInvalid {
     /// The artifact could not be loaded or instantiated.
     #[error("runtime construction: {0}")]
     RuntimeConstruction(RuntimeConstructionError),
-    /// The artifact on disk is not what was written.
-    #[error("corrupted artifact: {0}")]
-    CorruptedArtifact(String),
 }
 
 impl PossiblyInvalid {
@@ -261,7 +258,6 @@ impl PossiblyInvalid {
             Self::AmbiguousJobDeath(_) => "ambiguous_job_death",
             Self::JobError(_) => "job_error",
             Self::RuntimeConstruction(_) => "runtime_construction",
-            Self::CorruptedArtifact(_) => "corrupted_artifact",
         }
     }
 }
@@ -283,6 +279,9 @@ pub enum InternalError {
         /// The program's path.
         program: String,
     },
+    /// The artifact on disk is not what was written. It was thrown away.
+    #[error("corrupted artifact: {0}")]
+    CorruptedArtifact(String),
     /// The disk failed to give an artifact back. The artifact was thrown away.
     #[error("{0}")]
     UnreadableArtifact(String),
@@ -304,6 +303,7 @@ impl InternalError {
             Self::Preparation(error) => error.kind(),
             Self::Worker(_) => "worker",
             Self::WorkerReplaced { .. } => "worker_replaced",
+            Self::CorruptedArtifact(_) => "corrupted_artifact",
             Self::UnreadableArtifact(_) => "unreadable_artifact",
             Self::Io(_) => "io",
             Self::Machine(_) => "machine",

@@ -131,7 +131,6 @@ impl RetryCause {
                 PossiblyInvalid::AmbiguousWorkerDeath(_) => Self::WorkerDeath,
                 PossiblyInvalid::AmbiguousJobDeath(_) => Self::JobDeath,
                 PossiblyInvalid::JobError(_) => Self::JobError,
-                PossiblyInvalid::CorruptedArtifact(_) => Self::CorruptedArtifact,
                 PossiblyInvalid::RuntimeConstruction(_) => Self::RuntimeConstruction,
             }),
             ValidationError::Internal(error) => match error {
@@ -141,6 +140,7 @@ impl RetryCause {
                 InternalError::Preparation(error) => {
                     error.is_trouble_of_host().then_some(Self::Internal)
                 }
+                InternalError::CorruptedArtifact(_) => Some(Self::CorruptedArtifact),
                 InternalError::Worker(_)
                 | InternalError::UnreadableArtifact(_)
                 | InternalError::Io(_)
@@ -233,7 +233,7 @@ mod tests {
             (PossiblyInvalid::AmbiguousWorkerDeath(text()).into(), WorkerDeath, LATER),
             (PossiblyInvalid::AmbiguousJobDeath(text()).into(), JobDeath, LATER),
             (PossiblyInvalid::JobError(text()).into(), JobError, LATER),
-            (PossiblyInvalid::CorruptedArtifact(text()).into(), CorruptedArtifact, AT_ONCE),
+            (InternalError::CorruptedArtifact(text()).into(), CorruptedArtifact, AT_ONCE),
             (
                 PossiblyInvalid::RuntimeConstruction(construction("")).into(),
                 RuntimeConstruction,

@@ -51,7 +51,9 @@ const PAGE_SIZE: u64 = 64 << 10;
 pub(crate) fn serve(mut host: Channel) -> Result<(), HostGone> {
     let (request, descriptors) = host.receive::<LoadRequest>()?;
     let Ok([artifact, input]) = <[OwnedFd; 2]>::try_from(descriptors) else {
-        return Err(HostGone::Broken("a request to load without its files".into()));
+        // The host has sent them, so it was the kernel that had none to give.
+        let error = MachineError("no descriptors for the artifact and the input".into());
+        return host.send(&LoadResponse::Failed(error.into()), &[]);
     };
     let served = on_guest_stack(&request.params, || {
         let start = Instant::now();
@@ -213,15 +215,19 @@ impl Worker<'_> {
     /// guest may have brought that about.
     ///
     /// A job may say anything, and no verdict may be what an attacker wants. So the worker tries for
-    /// itself whether the machine has as much memory as a guest may ask for.
-    fn unless_machine_failed(&self, outcome: JobOutcome) -> JobOutcome {
+    /// itself whether the machine has as much memory as a job may need.
+    fn unless_machine_failed(&self, outcome: JobOutcome, pov_limit: u64) -> JobOutcome {
         /// What a memory with 32-bit addresses can have.
         const MOST: u64 = 4 << 30;
-        let bytes = (u64::from(self.params.memory_pages_limit()) * PAGE_SIZE).min(MOST);
+        /// What a job needs besides: host functions' buffers, and the result.
+        const OTHER: u64 = 64 << 20;
+        let guest = (u64::from(self.params.memory_pages_limit()) * PAGE_SIZE).min(MOST);
+        // A block that has to be decompressed is there twice.
+        let bytes = guest.saturating_add(pov_limit.saturating_mul(2)).saturating_add(OTHER);
         match MmapMut::map_anon(bytes as usize) {
             Ok(_) => outcome,
             Err(error) => JobOutcome::Machine(MachineError(format!(
-                "no memory of {bytes} bytes for a guest: {error}"
+                "no {bytes} bytes of memory for a job: {error}"
             ))),
         }
     }
@@ -245,10 +251,12 @@ impl Worker<'_> {
         let (outcome, gas_used) = match outcome {
             Outcome::Answered(Answer {
                 end: end @ End::Failed(ExecuteError::Machine(_)), ..
-            }) => (self.unless_machine_failed(end.into()), None),
+            }) => (self.unless_machine_failed(end.into(), request.pov_limit), None),
             Outcome::Answered(Answer { end, gas_used }) => (end.into(), gas_used),
             Outcome::TimedOut => (JobOutcome::TimedOut, None),
-            Outcome::Died(how) => (self.unless_machine_failed(JobOutcome::Died(how)), None),
+            Outcome::Died(how) => {
+                (self.unless_machine_failed(JobOutcome::Died(how), request.pov_limit), None)
+            }
             Outcome::Killed => (JobOutcome::Cancelled, None),
         };
         Ok(ExecuteResponse { outcome, usage, gas_used, log, log_lines_dropped })

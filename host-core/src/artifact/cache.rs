@@ -18,7 +18,10 @@ use rustix::{
 use std::{
     fs::{self, DirBuilder, File},
     io::{self, Read, Write},
-    os::{fd::OwnedFd, unix::fs::DirBuilderExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{DirBuilderExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
 };
@@ -161,7 +164,7 @@ impl CacheLock {
             errno => unusable(errno.into()),
         })?;
         temporary_file(root).map_err(unusable)?;
-        let key = key(root).map_err(unusable)?;
+        let key = key(root).map_err(|error| unusable(naming("use the key of", root, &error)))?;
         Ok(Self { cache: Cache::new(root), key, directory })
     }
 
@@ -198,8 +201,15 @@ impl CacheLock {
     /// unfinished.
     pub(super) fn remove_environments(&self, keep: Option<EnvironmentDigest>) -> io::Result<()> {
         for environment in self.cache.environments()? {
-            if Some(environment.digest) != keep {
-                environment.remove()?;
+            if Some(environment.digest) != keep
+                && let Err(error) = environment.remove()
+            {
+                let error = naming("remove", &environment.path, &error);
+                if keep.is_none() {
+                    return Err(error);
+                }
+                // It stays, and is not looked at.
+                tracing::warn!(%error, "an old environment stays");
             }
         }
         remove_temporary_files(&self.cache.root)
@@ -251,6 +261,17 @@ pub(super) fn write_file(directory: &Path, path: &Path, parts: &[&[u8]]) -> io::
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(|error| naming("sync", directory, &error))
+}
+
+/// Opens a file to read it. Never waits for anybody to write it, as a named pipe would have one do.
+pub(super) fn open_file(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::new(io::ErrorKind::InvalidData, "it is no file"))
+    }
 }
 
 /// The error with what failed, and where.
@@ -418,7 +439,8 @@ impl EnvironmentDirectory {
     /// When it does not hold, or is the record of a failure.
     pub fn read(&self, entry: &CacheEntry) -> Result<Artifact, EntryProblem> {
         let header = self.read_header(&entry.id, &entry.path)?;
-        let bytes = fs::read(&entry.path)?;
+        let mut bytes = Vec::new();
+        open_file(&entry.path)?.read_to_end(&mut bytes)?;
         let payload = bytes.get(HEADER_LEN..).ok_or(HeaderError::Truncated)?;
         if self.checksum_key(&entry.id).checksum(payload) != header.payload_checksum {
             return Err(EntryProblem::Payload);
@@ -446,7 +468,7 @@ impl EnvironmentDirectory {
     }
 
     fn read_header(&self, id: &ArtifactId, path: &Path) -> Result<Header, EntryProblem> {
-        let mut file = File::open(path)?;
+        let mut file = open_file(path)?;
         let mut bytes = Vec::with_capacity(HEADER_LEN);
         (&mut file).take(HEADER_LEN as u64).read_to_end(&mut bytes)?;
         Ok(Header::from_bytes(&bytes, file.metadata()?.len(), id, &self.checksum_key(id))?)
@@ -456,7 +478,7 @@ impl EnvironmentDirectory {
         /// Longer than any error's text.
         const LIMIT: u64 = 1 << 20;
         let mut bytes = Vec::new();
-        File::open(path)?.take(LIMIT).read_to_end(&mut bytes)?;
+        open_file(path)?.take(LIMIT).read_to_end(&mut bytes)?;
         Failure::from_bytes(&bytes, &self.checksum_key(id)).ok_or(EntryProblem::Failure)
     }
 }

@@ -212,7 +212,7 @@ impl Header {
                 BackendVersion(field(bytes, BACKEND_VERSION_AT)).as_str(),
             ),
         };
-        // The key is no secret, so a checksum that matches says nothing about who made it.
+        // Whoever can read the cache's key can make a checksum that matches.
         if header.to_bytes(id, key) != *bytes {
             return Err(HeaderError::Malformed);
         }

@@ -1,6 +1,6 @@
 //! The secret by which a cache knows its own files.
 
-use super::EnvironmentDigest;
+use super::{EnvironmentDigest, cache::open_file};
 use crate::artifact::{ArtifactId, format::ChecksumKey};
 use parity_scale_codec::Encode;
 use std::{
@@ -12,6 +12,8 @@ use std::{
 
 const MAGIC: [u8; 8] = *b"PVFCACHE";
 const FILE_NAME: &str = "key";
+/// More than a key is long, in bytes.
+const LIMIT: u64 = 100;
 
 /// A cache's secret, in a file that its owner alone can read.
 ///
@@ -47,8 +49,10 @@ impl CacheKey {
 
     /// The key of the cache at `root`. None if it has none, or no whole one.
     pub(super) fn read(root: &Path) -> io::Result<Option<Self>> {
-        match fs::read(root.join(FILE_NAME)) {
-            Ok(bytes) => {
+        let mut bytes = Vec::new();
+        let file = open_file(&root.join(FILE_NAME));
+        match file.and_then(|file| file.take(LIMIT).read_to_end(&mut bytes)) {
+            Ok(_) => {
                 let key = bytes.strip_prefix(&MAGIC).and_then(|key| key.try_into().ok());
                 Ok(key.map(Self))
             }

@@ -3,7 +3,10 @@
 pub use super::cache::LockError;
 use super::{
     ArtifactId, CacheLock, Environment, EnvironmentDirectory,
-    cache::{CacheEntry, EntryContent, naming, remove_temporary_files, temporary_file, write_file},
+    cache::{
+        CacheEntry, EntryContent, naming, open_file, remove_temporary_files, temporary_file,
+        write_file,
+    },
     format::{
         BackendVersion, Checksum, ChecksumKey, HEADER_LEN, Header, HeaderError, PrepareCost,
         failure::Failure,
@@ -86,7 +89,10 @@ impl ArtifactStore {
         let store = Self { environment, directory, lock: lock.into(), lacking, closed: None };
         store.ensure_directory()?;
         remove_temporary_files(store.directory.path())?;
-        store.directory.note_start(&store.environment)?;
+        if let Err(error) = store.directory.note_start(&store.environment) {
+            // What it is for is to tell people what has changed.
+            tracing::warn!(%error, "the start can't be noted");
+        }
         let mut entries = store.directory.entries()?;
         for entry in &mut entries {
             if let Ok(EntryContent::Artifact(header)) = &entry.content
@@ -119,7 +125,10 @@ impl ArtifactStore {
         }
         drop(lock);
         self.ensure_directory()?;
-        self.directory.note_start(&self.environment)
+        if let Err(error) = self.directory.note_start(&self.environment) {
+            tracing::warn!(%error, "the environment can't be noted");
+        }
+        Ok(())
     }
 
     /// Finds out whether an artifact could be written, before it is made.
@@ -127,13 +136,17 @@ impl ArtifactStore {
     /// There is no telling how long it will be, unless there was no room for it before.
     pub(crate) fn check_room(&self, id: &ArtifactId) -> io::Result<()> {
         self.ensure_in_place()?;
+        let path = self.directory.artifact_path(id);
+        if path.is_dir() {
+            return Err(naming("write", &path, &io::ErrorKind::IsADirectory.into()));
+        }
         let file = temporary_file(self.directory.path())?;
         let lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
         let len = lacking.get(id).copied().unwrap_or(HEADER_LEN as u64);
         match rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, len) {
             // Not every file system can.
             Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
-            Err(errno) => Err(naming("write", &self.directory.artifact_path(id), &errno.into())),
+            Err(errno) => Err(naming("write", &path, &errno.into())),
         }
     }
 
@@ -207,7 +220,7 @@ impl ArtifactStore {
             if is_for_want { ReadError::Io(error) } else { ReadError::Disk(error) }
         };
         failpoint::reach(Point::HostRead).map_err(failed)?;
-        let mut file = match File::open(&path) {
+        let mut file = match open_file(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Err(ReadError::Missing);
@@ -234,6 +247,11 @@ impl ArtifactStore {
     /// Notes on disk that the artifact was needed now.
     pub(crate) fn touch(&self, id: &ArtifactId) -> io::Result<()> {
         File::open(self.directory.artifact_path(id))?.set_modified(SystemTime::now())
+    }
+
+    /// Removes one file.
+    pub(crate) fn remove_entry(&self, entry: &CacheEntry) -> io::Result<()> {
+        remove_if_there(&entry.path)
     }
 
     /// Removes whatever is known about an artifact.

@@ -197,7 +197,10 @@ impl Artifacts {
                 })
             }
             Err(error) => {
-                let failures = failures + u32::from(!error.is_trouble_of_host());
+                // What says nothing about the code never counts against it for good.
+                let is_about_code =
+                    !error.is_trouble_of_host() && !matches!(error, PrepareError::Machine(_));
+                let failures = failures + u32::from(is_about_code);
                 State::Failed { error, failures, last_failed: now }
             }
         };
@@ -220,12 +223,17 @@ impl Artifacts {
         }
     }
 
-    /// Forgets an artifact that could not be used. `false` if it has been replaced since.
-    pub(crate) fn discard(&mut self, id: &ArtifactId, generation: u64) -> bool {
-        let same = matches!(
+    /// Whether the artifact on disk is the one of this generation.
+    pub(crate) fn is_current(&self, id: &ArtifactId, generation: u64) -> bool {
+        matches!(
             self.states.get(id),
             Some(State::Prepared(prepared)) if prepared.generation == generation
-        );
+        )
+    }
+
+    /// Forgets an artifact that could not be used. `false` if it has been replaced since.
+    pub(crate) fn discard(&mut self, id: &ArtifactId, generation: u64) -> bool {
+        let same = self.is_current(id, generation);
         if same {
             self.forget(id);
         }

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     InternalError, InvalidCandidate, PossiblyInvalid, ValidationError,
     artifact::{ArtifactId, ArtifactStore, ReadError},
-    backend::{ExecuteError, LoadError, LogLevel},
+    backend::{ExecuteError, LoadError, LogLevel, RuntimeConstructionError},
     primitives::{
         ValidationContext, ValidationResult,
         compression::{self, DecompressError},
@@ -132,7 +132,7 @@ impl Execution {
         let stored = match read.await.unwrap_or_else(|panic| Err(ReadError::Io(panic.into()))) {
             Ok(stored) => stored,
             Err(error @ (ReadError::Corrupted(_) | ReadError::Missing)) => {
-                return Err(PossiblyInvalid::CorruptedArtifact(error.to_string()).into());
+                return Err(InternalError::CorruptedArtifact(error.to_string()).into());
             }
             // The same bytes may be read from another place of the disk, once they are prepared anew.
             Err(ReadError::Disk(error)) => {
@@ -149,12 +149,16 @@ impl Execution {
         self.counters.execute_workers_started.increment();
         ExecuteWorker::start(&self.spawner, backend, params, &stored, LIMIT).await.map_err(
             |error| match error {
-                NoWorker::Corrupted => PossiblyInvalid::CorruptedArtifact(error.to_string()).into(),
+                NoWorker::Corrupted => InternalError::CorruptedArtifact(error.to_string()).into(),
                 NoWorker::Load(LoadError::RuntimeConstruction(error)) => {
                     PossiblyInvalid::RuntimeConstruction(error).into()
                 }
                 NoWorker::Load(LoadError::Machine(error)) => InternalError::Machine(error).into(),
                 NoWorker::Died(reason) => PossiblyInvalid::AmbiguousWorkerDeath(reason).into(),
+                NoWorker::Crashed(_) => {
+                    let error = RuntimeConstructionError(error.to_string());
+                    PossiblyInvalid::RuntimeConstruction(error).into()
+                }
                 NoWorker::Spawn(SpawnError::Replaced { path }) => {
                     let program = path.display().to_string();
                     InternalError::WorkerReplaced { program }.into()
@@ -239,9 +243,10 @@ fn one_line(text: &str) -> String {
 fn is_bad_artifact(error: &ValidationError) -> bool {
     matches!(
         error,
-        ValidationError::PossiblyInvalid(
-            PossiblyInvalid::RuntimeConstruction(_) | PossiblyInvalid::CorruptedArtifact(_)
-        ) | ValidationError::Internal(InternalError::UnreadableArtifact(_))
+        ValidationError::PossiblyInvalid(PossiblyInvalid::RuntimeConstruction(_))
+            | ValidationError::Internal(
+                InternalError::CorruptedArtifact(_) | InternalError::UnreadableArtifact(_)
+            )
     )
 }
 

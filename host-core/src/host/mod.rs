@@ -101,7 +101,7 @@ pub async fn start(
             tracing::warn!(artifact = %entry.id, %problem, "discarding a file of the cache");
         }
         // If it stays, it is not believed either, and is replaced once its artifact is needed.
-        if let Err(error) = store.remove(&entry.id) {
+        if let Err(error) = store.remove_entry(entry) {
             tracing::warn!(artifact = %entry.id, %error, "can't remove it");
         }
     }

@@ -6,7 +6,7 @@ use super::{
         ExecuteMessage, ExecuteRequest, ExecuteResponse, LoadRequest, LoadResponse, MAX_FRAME,
         MAX_INPUT, MAX_LOG, MAX_RESULT, WorkerKind,
     },
-    spawn::{SpawnError, SpawnerHandle, WorkerProcess},
+    spawn::{Obituary, SpawnError, SpawnerHandle, WorkerProcess},
 };
 use crate::{
     artifact::StoredArtifact,
@@ -36,10 +36,13 @@ pub(crate) struct ExecuteWorker {
 pub(crate) enum NoWorker {
     #[error("{0}")]
     Spawn(#[from] SpawnError),
-    #[error("{0}")]
+    #[error("no memory for a job's input: {0}")]
     Io(#[from] io::Error),
     #[error("the worker died while it loaded the artifact: {0}")]
     Died(String),
+    /// The engine can't take the artifact, and was not able to say so.
+    #[error("the worker crashed while it loaded the artifact: {0}")]
+    Crashed(Obituary),
     #[error("the artifact's checksum does not match")]
     Corrupted,
     #[error("{0}")]
@@ -91,7 +94,10 @@ impl ExecuteWorker {
             }
             Ok(Ok((LoadResponse::Corrupted, _))) => Err(NoWorker::Corrupted),
             Ok(Ok((LoadResponse::Failed(error), _))) => Err(error.into()),
-            Ok(Err(FrameError::Closed)) => Err(NoWorker::Died(process.obituary().await)),
+            Ok(Err(FrameError::Closed)) => Err(match process.obituary().await {
+                obituary if obituary.is_crash() => NoWorker::Crashed(obituary),
+                obituary => NoWorker::Died(obituary.to_string()),
+            }),
             Ok(Err(error)) => Err(NoWorker::Died(error.to_string())),
             Err(_) => Err(NoWorker::TimedOut(limit)),
         }
@@ -137,7 +143,7 @@ impl ExecuteWorker {
                 () = &mut deadline => return Err(RunError::Stalled),
             };
             return Err(RunError::Died(match error {
-                FrameError::Closed => self.process.obituary().await,
+                FrameError::Closed => self.process.obituary().await.to_string(),
                 error => error.to_string(),
             }));
         }

@@ -16,8 +16,11 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal},
 };
 use std::{
-    io,
-    os::{fd::OwnedFd, unix::process::CommandExt},
+    fmt, io,
+    os::{
+        fd::OwnedFd,
+        unix::process::{CommandExt, ExitStatusExt},
+    },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError, mpsc},
@@ -315,7 +318,7 @@ impl SpawnerHandle {
                 }
                 Err(error) => return Err(error),
             },
-            Ok(Err(FrameError::Closed)) => process.obituary().await,
+            Ok(Err(FrameError::Closed)) => process.obituary().await.to_string(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", self.timeout.as_secs_f32()),
         };
@@ -353,6 +356,45 @@ impl SpawnerHandle {
     }
 }
 
+/// How a worker ended.
+#[derive(Debug)]
+pub(crate) struct Obituary {
+    status: Option<ExitStatus>,
+    last_words: String,
+}
+
+impl Obituary {
+    /// Whether it brought its end about by what it did: it panicked, or did what the kernel ends a
+    /// process for. If not, somebody else ended it, or it had no host to work for.
+    pub(crate) fn is_crash(&self) -> bool {
+        /// Of a Rust program that panicked.
+        const PANIC: i32 = 101;
+        let crashes = [
+            Signal::ABORT,
+            Signal::BUS,
+            Signal::FPE,
+            Signal::ILL,
+            Signal::SEGV,
+            Signal::SYS,
+            Signal::TRAP,
+        ];
+        self.status.is_some_and(|status| {
+            status.code() == Some(PANIC)
+                || crashes.iter().any(|signal| status.signal() == Some(signal.as_raw()))
+        })
+    }
+}
+
+impl fmt::Display for Obituary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.status {
+            Some(status) => fmt::Display::fmt(status, f)?,
+            None => f.write_str("unknown status")?,
+        }
+        if self.last_words.is_empty() { Ok(()) } else { write!(f, ": {}", self.last_words) }
+    }
+}
+
 /// A worker process. Dropping it kills it; the spawner's thread reaps it.
 #[derive(Debug)]
 pub(crate) struct WorkerProcess {
@@ -375,7 +417,7 @@ impl WorkerProcess {
     }
 
     /// Ends the process and says how it ended, with the last of what it wrote to standard error.
-    pub(crate) async fn obituary(&mut self) -> String {
+    pub(crate) async fn obituary(&mut self) -> Obituary {
         // A worker that closed its socket is about to exit: give it the time to do so by itself, so
         // that its own status is seen.
         const GRACE: Duration = Duration::from_millis(500);
@@ -387,12 +429,7 @@ impl WorkerProcess {
             }
             let _ = pidfd.readable().await;
         }
-        let status =
-            self.process.status().map_or_else(|| "unknown status".into(), |s| s.to_string());
-        match self.last_words() {
-            words if words.is_empty() => status,
-            words => format!("{status}: {words}"),
-        }
+        Obituary { status: self.process.status(), last_words: self.last_words() }
     }
 
     /// What the process wrote to standard error, as far as it fitted into the pipe.

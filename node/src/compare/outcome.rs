@@ -57,8 +57,7 @@ impl Class {
                 PossiblyInvalid::RuntimeConstruction(_) => Self::RuntimeConstruction,
                 PossiblyInvalid::AmbiguousWorkerDeath(_)
                 | PossiblyInvalid::AmbiguousJobDeath(_)
-                | PossiblyInvalid::JobError(_)
-                | PossiblyInvalid::CorruptedArtifact(_) => Self::Ambiguous,
+                | PossiblyInvalid::JobError(_) => Self::Ambiguous,
             },
             ValidationError::Preparation(_) => Self::Rejected,
             ValidationError::Internal(_) | ValidationError::ExecutionDeadline => Self::Unknown,

@@ -2,7 +2,7 @@
 
 use crate::{host, host_with, scratch};
 use pvf_host_core::{
-    InternalError, PossiblyInvalid, PrepareError, StartError, Validation, ValidationError,
+    InternalError, PrepareError, StartError, Validation, ValidationError,
     artifact::{Cache, LockError, PruneLimits, format::HEADER_LEN},
     primitives::ValidationResult,
     validate_with_retry,
@@ -15,6 +15,7 @@ use pvf_tests::{
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Command,
     time::Duration,
 };
 
@@ -104,7 +105,7 @@ fn damage_file(damage: Damage, path: &Path, host: &TestHost) {
 fn is_corrupted(validation: &Validation) -> bool {
     matches!(
         validation.verdict,
-        Err(ValidationError::PossiblyInvalid(PossiblyInvalid::CorruptedArtifact(_)))
+        Err(ValidationError::Internal(InternalError::CorruptedArtifact(_)))
     )
 }
 
@@ -309,20 +310,102 @@ async fn damage_on_disk_does_not_reach_a_worker_that_has_the_artifact_loaded() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_lost_is_an_empty_cache() {
-    let host = host().await;
+    let losses: [fn(&Path); 3] = [
+        |key| fs::remove_file(key).unwrap(),
+        |key| fs::write(key, "x").unwrap(),
+        |key| {
+            let mut bytes = fs::read(key).unwrap();
+            *bytes.last_mut().unwrap() ^= 1;
+            fs::write(key, bytes).unwrap();
+        },
+    ];
+    let request = approval(script(0).pvf());
+    let mut host = host().await;
+    for lose in losses {
+        assert!(!host.precheck(request.pvf.clone()).await.unwrap().cached);
+        host = host.restart().await;
+        assert!(host.precheck(request.pvf.clone()).await.unwrap().cached);
+        lose(&host.scratch().cache().join("key"));
+        host = host.restart().await;
+        assert!(host.scratch().entries().is_empty());
+    }
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_in_an_artifacts_or_the_keys_place_holds_nobody_up() {
+    let host = host_with(|config| config.hot_workers_max = 0).await;
     let request = approval(script(0).pvf());
     host.precheck(request.pvf.clone()).await.unwrap();
-    let key = host.scratch().cache().join("key");
-    for lose in
-        [|key: &Path| fs::remove_file(key).unwrap(), |key: &Path| fs::write(key, "x").unwrap()]
-    {
-        lose(&key);
-    }
+    let make_pipe = |path: &Path| {
+        fs::remove_file(path).unwrap();
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    let artifact = host.scratch().artifact(&script(0));
+    make_pipe(&artifact);
+    let verdict = host.validate(request.clone()).await.verdict;
+    let is_unreadable =
+        matches!(verdict, Err(ValidationError::Internal(InternalError::UnreadableArtifact(_))));
+    assert!(is_unreadable, "{verdict:?}");
+    assert_eq!(valid_head(host.validate(request).await), hash_head(&approval(script(0).pvf())));
+    let scratch = host.scratch().clone();
+    host.shut_down().await;
+    make_pipe(&scratch.cache().join("key"));
+    let error = scratch.start(scratch.config()).await.unwrap_err();
+    assert!(error.to_string().contains("key"), "{error}");
+    fs::remove_file(scratch.cache().join("key")).unwrap();
+    scratch.assert_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_of_a_failure_takes_no_artifact_along() {
+    let host = host().await;
+    host.precheck(script(0).pvf()).await.unwrap();
+    let artifact = host.scratch().artifact(&script(0));
+    fs::write(artifact.with_extension("failure"), "damaged").unwrap();
     let host = host.restart().await;
-    assert!(host.scratch().entries().is_empty());
-    assert!(!host.precheck(request.pvf.clone()).await.unwrap().cached);
-    let host = host.restart().await;
-    assert!(host.precheck(request.pvf.clone()).await.unwrap().cached);
+    assert_eq!(host.scratch().artifact(&script(0)), artifact);
+    assert!(host.precheck(script(0).pvf()).await.unwrap().cached);
+    valid_head(host.validate(approval(script(0).pvf())).await);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_the_way_of_a_note_stops_no_host() {
+    let host = host().await;
+    host.precheck(script(0).pvf()).await.unwrap();
+    let environment = host.scratch().artifact(&script(0)).parent().unwrap().to_owned();
+    let scratch = host.scratch().clone();
+    host.shut_down().await;
+    fs::remove_file(environment.join("environment")).unwrap();
+    fs::create_dir(environment.join("environment")).unwrap();
+    // Another environment's folder with something in it that can't be removed as a file.
+    let other = scratch.cache().join("cd".repeat(32));
+    fs::create_dir_all(other.join("environment")).unwrap();
+    let host = scratch.start(scratch.config()).await.unwrap();
+    assert!(host.precheck(script(0).pvf()).await.unwrap().cached);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_that_is_damaged_again_and_again_makes_no_candidate_invalid() {
+    let host = host_with(|config| config.hot_workers_max = 0).await;
+    let request = approval(script(0).pvf());
+    host.precheck(request.pvf.clone()).await.unwrap();
+    let path = host.scratch().artifact(&script(0));
+    damage(Damage::FlipBit { at: PAYLOAD }, 0, &host).await;
+    // The one that replaces it is damaged before it can be read: a single place for executions is taken.
+    let host = host.restart_with(|config| config.execute_workers_max = 1).await;
+    let verdict = {
+        let holder = host.occupy().await;
+        let waiting = host.submit(request.clone()).await;
+        fs::write(&path, "damaged").unwrap();
+        drop(holder);
+        waiting.await.verdict
+    };
+    let is_corrupted =
+        matches!(verdict, Err(ValidationError::Internal(InternalError::CorruptedArtifact(_))));
+    assert!(is_corrupted, "{verdict:?}");
     host.shut_down().await;
 }
 

@@ -78,7 +78,7 @@ fn any() -> ValidationRequest {
 }
 
 fn corrupted() -> Verdict {
-    possibly(PossiblyInvalid::CorruptedArtifact("x".into()))
+    internal(InternalError::CorruptedArtifact("x".into()))
 }
 
 /// What is tried once more, and how long after.
@@ -323,4 +323,56 @@ async fn many_candidates_of_an_artifact_that_is_refused_need_one_new_preparation
     // Those that had not begun did not have to find out for themselves.
     assert!(statistics.executions <= 20 + 3, "{statistics:?}");
     host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_candidates_of_an_artifact_that_is_always_refused_need_one_new_preparation() {
+    const COUNT: usize = 20;
+    let host = host_with(|config| {
+        config.hot_workers_max = 0;
+        config.execute_workers_max = 3;
+    })
+    .await;
+    let request = approval(Script::load(OnLoad::Fail).pvf());
+    // All of them are there before the first one is executed.
+    host.heads_up([request.pvf.clone()]).await;
+    let holders = [host.occupy().await, host.occupy().await, host.occupy().await];
+    let validations: Vec<_> = (0..COUNT)
+        .map(|_| {
+            let (host, request) = (host.handle(), request.clone());
+            tokio::spawn(async move { validate_with_retry(&host, request).await })
+        })
+        .collect();
+    host.settle().await;
+    drop(holders);
+    for validation in futures_util::future::join_all(validations).await {
+        let verdict = validation.unwrap().verdict;
+        assert!(
+            matches!(
+                verdict,
+                Err(ValidationError::Invalid(InvalidCandidate::RepeatedRuntimeConstruction { .. }))
+            ),
+            "{verdict:?}"
+        );
+    }
+    // The holders have one of their own. Who was being executed when the first was refused may come so
+    // late that the second one has been refused already.
+    let preparations = host.statistics().preparations - 1;
+    assert!((2..=2 + 2).contains(&preparations), "{preparations}");
+    assert_eq!(host.statistics().judged_after_runtime_construction, COUNT as u64);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_crashes_while_it_loads_has_its_artifact_prepared_anew() {
+    for on_load in [OnLoad::Panic, OnLoad::Abort] {
+        let host = host().await;
+        let verdict =
+            validate_with_retry(&*host, approval(Script::load(on_load).pvf())).await.verdict;
+        let Err(ValidationError::Invalid(reason)) = verdict else { panic!("{verdict:?}") };
+        assert!(matches!(reason, InvalidCandidate::RepeatedRuntimeConstruction { .. }));
+        assert!(reason.to_string().contains("crashed while it loaded the artifact"), "{reason}");
+        assert_eq!(host.statistics().preparations, 2);
+        host.shut_down().await;
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::{Event, EventLoop, Goal, Request, Stage, prepare_report};
 use crate::{
+    ValidationError,
     artifact::ArtifactId,
     failpoint::{self, Point},
     host::{
@@ -61,9 +62,13 @@ impl EventLoop {
         self.executing -= 1;
         self.artifacts.release(&load.artifact, prepared.generation);
         let report = prepare_report(&load.artifact, prepared, true);
-        if executed.is_bad_artifact {
-            self.discard(&load.artifact, prepared.generation);
-        } else if let Some(worker) = executed.worker {
+        if executed.is_bad_artifact
+            && let Err(error) = &executed.verdict
+        {
+            self.discard(&load.artifact, prepared.generation, error);
+        } else if let Some(worker) = executed.worker
+            && self.artifacts.is_current(&load.artifact, prepared.generation)
+        {
             self.hot.insert(load, prepared.size, worker);
         }
         if let Some(Request { goal: Goal::Validate(_, reply), waited, .. }) =
@@ -82,7 +87,11 @@ impl EventLoop {
 
     /// Throws away an artifact that can't be loaded, unless that was about an earlier file than the
     /// one that is there now.
-    fn discard(&mut self, artifact: &ArtifactId, generation: u64) {
+    ///
+    /// Those who wait to execute it have no use for it either. If the engine refused it, that is their
+    /// answer too, so that all of them together have it prepared anew once, and a second refusal is the
+    /// second one for each. If it was lost on disk, nobody needs to know.
+    fn discard(&mut self, artifact: &ArtifactId, generation: u64, error: &ValidationError) {
         if !self.artifacts.discard(artifact, generation) {
             return;
         }
@@ -90,7 +99,6 @@ impl EventLoop {
         self.counters.artifacts_discarded.increment();
         tracing::warn!(%artifact, "discarding an artifact that can't be read or loaded");
         self.remove_file(artifact);
-        // Those who have not begun need not find out for themselves.
         let queued = self.requests.iter().filter_map(|(id, request)| match &request.stage {
             Stage::Queued(queued, prepared) => {
                 (queued == artifact && prepared.generation == generation).then_some(*id)
@@ -101,7 +109,18 @@ impl EventLoop {
         queued.sort();
         for id in queued {
             self.execute_queue.remove(|other| *other == id);
-            self.advance(id);
+            match error {
+                ValidationError::PossiblyInvalid(_) => self.answer(id, error),
+                _ => self.advance(id),
+            }
+        }
+    }
+
+    /// Answers a validation with an error that another one has met.
+    fn answer(&mut self, id: RequestId, error: &ValidationError) {
+        if let Some(Request { goal: Goal::Validate(_, reply), .. }) = self.requests.remove(&id) {
+            // A caller that went away needs no answer.
+            let _ = reply.send(Validation::failed(error.clone()));
         }
     }
 
