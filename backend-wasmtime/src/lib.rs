@@ -84,8 +84,7 @@ impl Prepare for Wasmtime {
         artifact: &Artifact,
         params: &ExecutorParams,
     ) -> Result<(), LoadError> {
-        load::link(artifact, params)?;
-        Ok(())
+        load::link(artifact, params).map(drop)
     }
 }
 

@@ -193,7 +193,6 @@ fn worker_messages() {
     let hello = HostHello {
         magic: HostHello::MAGIC,
         protocol: PROTOCOL_VERSION,
-        want_fingerprints: true,
         expected_program: Some(program),
     };
     message(0, "host-hello", hello.encode());

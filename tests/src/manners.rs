@@ -6,14 +6,12 @@
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 use pvf_host_core::{
     backend::{self, memory_file},
-    primitives::ExecutorParams,
     worker::{
         WORKER_ARGUMENT,
         frame::{FrameReader, FrameWriter, MAX_DESCRIPTORS},
         protocol::{
-            ExecuteResponse, FileIdentity, HostHello, JobOutcome, JobUsage, LinkedBackend,
-            LoadResponse, LogLine, MAX_FRAME, PACKAGE_VERSION, PROTOCOL_VERSION, PrepareResponse,
-            WorkerHello, WorkerKind,
+            ExecuteResponse, HostHello, JobOutcome, JobUsage, LoadResponse, LogLine, MAX_FRAME,
+            PrepareResponse, WorkerKind,
         },
     },
 };
@@ -22,6 +20,7 @@ use rustix::{
     net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg},
 };
 use std::{
+    ffi::OsString,
     fs,
     io::{IoSlice, Write},
     mem::MaybeUninit,
@@ -79,16 +78,20 @@ impl Manners {
     }
 }
 
+/// The program and the kind as which this process was started, if that is as a worker.
+pub(crate) fn as_worker() -> Option<(PathBuf, OsString)> {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next()?.into();
+    arguments.next().filter(|argument| argument == WORKER_ARGUMENT)?;
+    Some((program, arguments.next()?))
+}
+
 /// Becomes a worker with bad manners, if there is a file that says so.
 pub fn run_if_rude() {
-    let mut arguments = std::env::args_os();
-    let Some(program) = arguments.next().map(PathBuf::from) else { return };
-    if arguments.next().is_none_or(|argument| argument != WORKER_ARGUMENT) {
-        return;
-    }
+    let Some((program, kind)) = as_worker() else { return };
     let Ok(manners) = fs::read(Manners::path(&program)) else { return };
     let manners = Manners::decode_all(&mut &manners[..]).expect("the tests wrote that");
-    let is_prepare = arguments.next().is_some_and(|kind| kind == WorkerKind::Prepare.as_str());
+    let is_prepare = kind == WorkerKind::Prepare.as_str();
     let mut host = Host::new();
     host.greet();
     if manners == Manners::Interrupt {
@@ -156,24 +159,7 @@ impl Host {
 
     fn greet(&mut self) {
         let hello = HostHello::decode_all(&mut &self.hear()[..]).expect("the host greets first");
-        let backends = backend::linked().into_iter().map(|descriptor| LinkedBackend {
-            id: descriptor.id.clone(),
-            version: descriptor.version.to_owned(),
-            fingerprint: hello
-                .want_fingerprints
-                .then(|| (descriptor.fingerprint)(&ExecutorParams::default())),
-        });
-        let program = FileIdentity::of(Path::new("/proc/self/exe")).expect("it runs");
-        let is_expected = hello.expected_program == Some(program);
-        let build = (!is_expected).then(|| pvf_workers::build_digest().expect("it runs"));
-        let hello = WorkerHello {
-            magic: WorkerHello::MAGIC,
-            protocol: PROTOCOL_VERSION,
-            package: PACKAGE_VERSION.to_owned(),
-            program,
-            build,
-            backends: backends.collect(),
-        };
+        let hello = pvf_workers::hello_to(&hello).expect("a program that runs can be read");
         self.say(&hello, &[]);
     }
 

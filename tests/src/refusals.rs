@@ -3,7 +3,8 @@
 //! As many of the execute workers that are started next as a file beside the worker program says refuse
 //! every artifact whose script has [`OnLoad::FailIfRefused`](crate::OnLoad::FailIfRefused).
 
-use pvf_host_core::worker::{WORKER_ARGUMENT, protocol::WorkerKind};
+use crate::manners::as_worker;
+use pvf_host_core::worker::protocol::WorkerKind;
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -31,10 +32,9 @@ pub fn order(worker: &Path, count: u32) {
 /// Takes up one order, if this is an execute worker and there is one. To be called first thing in a
 /// worker's `main`.
 pub fn take_up() {
-    let mut arguments = std::env::args_os();
-    let Some(program) = arguments.next().map(PathBuf::from) else { return };
-    let is_worker = arguments.next().is_some_and(|argument| argument == WORKER_ARGUMENT);
-    if is_worker && arguments.next().is_some_and(|kind| kind == WorkerKind::Execute.as_str()) {
+    if let Some((program, kind)) = as_worker()
+        && kind == WorkerKind::Execute.as_str()
+    {
         // Removing a file succeeds for one process alone.
         let orders = (0..).map(|number| path(&program, number)).take_while(|path| path.exists());
         let mut orders: Vec<_> = orders.collect();

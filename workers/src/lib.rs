@@ -98,42 +98,42 @@ fn greet(host: &mut Channel) -> Result<(), HostGone> {
     if hello.magic != HostHello::MAGIC {
         return Err(HostGone::Broken("the other side is no validation host".into()));
     }
-    let backends = backend::linked().into_iter().map(|descriptor| LinkedBackend {
-        id: descriptor.id.clone(),
-        version: descriptor.version.to_owned(),
-        fingerprint: hello
-            .want_fingerprints
-            .then(|| (descriptor.fingerprint)(&ExecutorParams::default())),
-    });
-    let broken = |error: io::Error| HostGone::Broken(format!("can't read the program: {error}"));
-    let program = FileIdentity::of(Path::new(OWN_PROGRAM)).map_err(broken)?;
-    let is_expected = hello.expected_program == Some(program);
-    let build = if is_expected { None } else { Some(build_digest().map_err(broken)?) };
-    host.send(
-        &WorkerHello {
-            magic: WorkerHello::MAGIC,
-            protocol: PROTOCOL_VERSION,
-            package: PACKAGE_VERSION.to_owned(),
-            program,
-            build,
-            backends: backends.collect(),
-        },
-        &[],
-    )
+    let answer = hello_to(&hello)
+        .map_err(|error| HostGone::Broken(format!("can't read the program: {error}")))?;
+    host.send(&answer, &[])
 }
 
-/// The kernel's name for the program that this process runs, right even after its file was replaced.
-const OWN_PROGRAM: &str = "/proc/self/exe";
-
-/// The BLAKE3 hash of the program that this process runs.
+/// What a worker that is this program answers when a host greets it.
 ///
 /// # Errors
 ///
 /// When the program can't be read.
-pub fn build_digest() -> io::Result<[u8; 32]> {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(OWN_PROGRAM)?)?;
-    Ok(*hasher.finalize().as_bytes())
+pub fn hello_to(host: &HostHello) -> io::Result<WorkerHello> {
+    /// The kernel's name for the program that this process runs, right even after its file was
+    /// replaced.
+    const OWN_PROGRAM: &str = "/proc/self/exe";
+    let is_first = host.expected_program.is_none();
+    let backends = backend::linked().into_iter().map(|descriptor| LinkedBackend {
+        id: descriptor.id.clone(),
+        version: descriptor.version.to_owned(),
+        fingerprint: is_first.then(|| (descriptor.fingerprint)(&ExecutorParams::default())),
+    });
+    let program = FileIdentity::of(Path::new(OWN_PROGRAM))?;
+    let build = if host.expected_program == Some(program) {
+        None
+    } else {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update_reader(File::open(OWN_PROGRAM)?)?;
+        Some(*hasher.finalize().as_bytes())
+    };
+    Ok(WorkerHello {
+        magic: WorkerHello::MAGIC,
+        protocol: PROTOCOL_VERSION,
+        package: PACKAGE_VERSION.to_owned(),
+        program,
+        build,
+        backends: backends.collect(),
+    })
 }
 
 /// Compiles the example in the README.

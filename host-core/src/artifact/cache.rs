@@ -279,6 +279,14 @@ pub(super) fn naming(what: &str, path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("can't {what} {}: {error}", path.display()))
 }
 
+pub(super) fn remove_if_there(path: &Path) -> io::Result<()> {
+    failpoint::reach(Point::HostRemove)?;
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 pub(super) fn remove_temporary_files(directory: &Path) -> io::Result<()> {
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
@@ -370,9 +378,13 @@ impl EnvironmentDirectory {
         self.key.checksum_key(&self.digest, id)
     }
 
-    /// Notes what the environment is made of, and that a host starts in it.
-    pub(super) fn note_start(&self, environment: &Environment) -> io::Result<()> {
-        write_file(&self.path, &self.path.join(ENVIRONMENT_FILE), &[&environment.encode()])
+    /// Notes what the environment is made of, and that a host starts in it. That is for people: if it
+    /// fails, the host goes on.
+    pub(super) fn note_start(&self, environment: &Environment) {
+        let path = self.path.join(ENVIRONMENT_FILE);
+        if let Err(error) = write_file(&self.path, &path, &[&environment.encode()]) {
+            tracing::warn!(%error, "the start can't be noted");
+        }
     }
 
     /// What the environment is made of, and when a host was started in it. None if that was not noted.
@@ -453,10 +465,7 @@ impl EnvironmentDirectory {
         for entry in self.entries()? {
             fs::remove_file(entry.path)?;
         }
-        match fs::remove_file(self.path.join(ENVIRONMENT_FILE)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        remove_if_there(&self.path.join(ENVIRONMENT_FILE))?;
         remove_temporary_files(&self.path)?;
         match fs::remove_dir(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {

@@ -4,8 +4,8 @@ pub use super::cache::LockError;
 use super::{
     ArtifactId, CacheLock, Environment, EnvironmentDirectory,
     cache::{
-        CacheEntry, EntryContent, naming, open_file, remove_temporary_files, temporary_file,
-        write_file,
+        CacheEntry, EntryContent, naming, open_file, remove_if_there, remove_temporary_files,
+        temporary_file, write_file,
     },
     format::{
         BackendVersion, Checksum, ChecksumKey, HEADER_LEN, Header, HeaderError, PrepareCost,
@@ -89,10 +89,7 @@ impl ArtifactStore {
         let store = Self { environment, directory, lock: lock.into(), lacking, closed: None };
         store.ensure_directory()?;
         remove_temporary_files(store.directory.path())?;
-        if let Err(error) = store.directory.note_start(&store.environment) {
-            // What it is for is to tell people what has changed.
-            tracing::warn!(%error, "the start can't be noted");
-        }
+        store.directory.note_start(&store.environment);
         let mut entries = store.directory.entries()?;
         for entry in &mut entries {
             if let Ok(EntryContent::Artifact(header)) = &entry.content
@@ -125,9 +122,7 @@ impl ArtifactStore {
         }
         drop(lock);
         self.ensure_directory()?;
-        if let Err(error) = self.directory.note_start(&self.environment) {
-            tracing::warn!(%error, "the environment can't be noted");
-        }
+        self.directory.note_start(&self.environment);
         Ok(())
     }
 
@@ -285,12 +280,4 @@ fn check_version(id: &ArtifactId, header: &Header) -> Result<(), HeaderError> {
 fn is_for_want_of_room_in_memory(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOSPC))
-}
-
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    failpoint::reach(Point::HostRemove)?;
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }

@@ -75,10 +75,7 @@ impl Artifacts {
     pub(crate) fn new(entries: Vec<CacheEntry>, retry: RetryPolicy, now: Instant) -> Self {
         let mut table =
             Self { states: HashMap::new(), prefixes: HashMap::new(), retry, next_generation: 0 };
-        let (failures, artifacts): (Vec<_>, Vec<_>) = entries
-            .into_iter()
-            .partition(|entry| matches!(entry.content, Ok(EntryContent::Failure(..))));
-        for entry in artifacts.into_iter().chain(failures) {
+        for entry in entries {
             let (prefix, state) = match entry.content {
                 Ok(EntryContent::Artifact(header)) => (
                     header.code_prefix,
@@ -92,7 +89,8 @@ impl Artifacts {
                     }),
                 ),
                 // A host that ended in between has prepared what had failed before, and not said so.
-                Ok(EntryContent::Failure(..)) if table.is_prepared(&entry.id) => continue,
+                // If the failure comes first, the artifact replaces it.
+                Ok(EntryContent::Failure(..)) if table.states.contains_key(&entry.id) => continue,
                 Ok(EntryContent::Failure(error, prefix)) => {
                     (prefix, State::Failed { error, failures: 1, last_failed: now })
                 }
@@ -102,10 +100,6 @@ impl Artifacts {
             table.states.insert(entry.id, state);
         }
         table
-    }
-
-    fn is_prepared(&self, id: &ArtifactId) -> bool {
-        matches!(self.states.get(id), Some(State::Prepared(_)))
     }
 
     fn generation(&mut self) -> u64 {

@@ -44,15 +44,11 @@ pub(crate) struct Executed {
     pub(crate) report: Option<ExecuteReport>,
     /// The worker, if it may be used again.
     pub(crate) worker: Option<ExecuteWorker>,
-    /// Whether the artifact is of no use: it has to be prepared anew.
-    pub(crate) is_bad_artifact: bool,
 }
 
 impl Executed {
     fn without_job(error: impl Into<ValidationError>) -> Self {
-        let error = error.into();
-        let is_bad_artifact = is_bad_artifact(&error);
-        Self { verdict: Err(error), report: None, worker: None, is_bad_artifact }
+        Self { verdict: Err(error.into()), report: None, worker: None }
     }
 }
 
@@ -121,9 +117,7 @@ impl Execution {
                     PossiblyInvalid::AmbiguousJobDeath(_) | PossiblyInvalid::JobError(_)
                 ))
         );
-        let is_bad_artifact = verdict.as_ref().is_err_and(is_bad_artifact);
-        let worker = (!is_suspect && !is_bad_artifact).then_some(worker);
-        Executed { verdict, report: Some(report), worker, is_bad_artifact }
+        Executed { verdict, report: Some(report), worker: (!is_suspect).then_some(worker) }
     }
 
     async fn start_worker(&self) -> Result<(ExecuteWorker, Duration), ValidationError> {
@@ -159,8 +153,7 @@ impl Execution {
                     let error = RuntimeConstructionError(error.to_string());
                     PossiblyInvalid::RuntimeConstruction(error).into()
                 }
-                NoWorker::Spawn(SpawnError::Replaced { path }) => {
-                    let program = path.display().to_string();
+                NoWorker::Spawn(SpawnError::Replaced { program }) => {
                     InternalError::WorkerReplaced { program }.into()
                 }
                 NoWorker::Spawn(_) | NoWorker::Io(_) | NoWorker::TimedOut(_) => {
@@ -240,7 +233,8 @@ fn one_line(text: &str) -> String {
     })
 }
 
-fn is_bad_artifact(error: &ValidationError) -> bool {
+/// Whether the artifact is of no use: it has to be prepared anew.
+pub(crate) fn is_bad_artifact(error: &ValidationError) -> bool {
     matches!(
         error,
         ValidationError::PossiblyInvalid(PossiblyInvalid::RuntimeConstruction(_))

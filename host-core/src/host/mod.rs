@@ -27,7 +27,7 @@ use crate::{
     worker::{
         prepare::PrepareWorker,
         protocol::{WorkerHello, WorkerKind},
-        spawn::{Spawner, SpawnerHandle},
+        spawn::{Spawner, WorkerProcess},
     },
 };
 use artifacts::{Artifacts, RequestId, RetryPolicy};
@@ -83,14 +83,7 @@ pub async fn start(
     let cache_dir = std::path::absolute(&config.cache_dir).map_err(io("finding the cache"))?;
     let lock = blocking(move || CacheLock::acquire(&cache_dir)).await?;
 
-    let spawner = Spawner::new(&config.worker_program, config.spawn_timeout)
-        .map_err(io("starting a thread"))?;
-    let (process, hello) = spawner
-        .handle()
-        .spawn(WorkerKind::Prepare, true)
-        .await
-        .map_err(|error| StartError::Worker(error.to_string()))?;
-    let environment = environment_of(&spawner.handle(), hello)?;
+    let (spawner, process, environment) = start_first_worker(&config).await?;
     let digest = environment.digest();
     let (mut store, entries) = blocking(move || ArtifactStore::open(lock, environment))
         .await
@@ -147,19 +140,23 @@ pub async fn start(
 ///
 /// When no worker can be started.
 pub async fn detect_environment(config: &Config) -> Result<Environment, StartError> {
-    let spawner = Spawner::new(&config.worker_program, config.spawn_timeout)
-        .map_err(|error| StartError::Io { action: "starting a thread", error })?;
-    let (process, hello) = spawner
-        .handle()
-        .spawn(WorkerKind::Prepare, true)
-        .await
-        .map_err(|error| StartError::Worker(error.to_string()))?;
-    drop(process);
-    environment_of(&spawner.handle(), hello)
+    let (_spawner, _process, environment) = start_first_worker(config).await?;
+    Ok(environment)
 }
 
-/// The environment, as the first worker has it.
-fn environment_of(spawner: &SpawnerHandle, hello: WorkerHello) -> Result<Environment, StartError> {
+/// Starts what starts workers, and a first one, and says which environment they are in. The worker has to
+/// be dropped before what started it.
+async fn start_first_worker(
+    config: &Config,
+) -> Result<(Spawner, WorkerProcess, Environment), StartError> {
+    let io = |action| move |error| StartError::Io { action, error };
+    let spawner = Spawner::new(&config.worker_program, config.spawn_timeout)
+        .map_err(io("starting a thread"))?;
+    let (process, hello) = spawner
+        .handle()
+        .spawn(WorkerKind::Prepare)
+        .await
+        .map_err(|error| StartError::Worker(error.to_string()))?;
     check_backends(&hello)?;
     let backends = hello.backends.into_iter().map(|linked| {
         let fingerprint = linked.fingerprint.map_or_else(
@@ -168,9 +165,10 @@ fn environment_of(spawner: &SpawnerHandle, hello: WorkerHello) -> Result<Environ
         );
         BackendInput { id: linked.id, version: linked.version, fingerprint }
     });
-    let program = spawner.build_digest().expect("a worker has greeted");
-    Environment::detect(program, backends.collect())
-        .map_err(|error| StartError::Io { action: "looking at this machine", error })
+    let program = spawner.handle().build_digest().expect("a worker has greeted");
+    let environment =
+        Environment::detect(program, backends.collect()).map_err(io("looking at this machine"))?;
+    Ok((spawner, process, environment))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

@@ -74,7 +74,7 @@ impl ExecuteWorker {
         stored: &StoredArtifact,
         limit: Duration,
     ) -> Result<(Self, Duration), NoWorker> {
-        let (mut process, _) = spawner.spawn(WorkerKind::Execute, false).await?;
+        let (mut process, _) = spawner.spawn(WorkerKind::Execute).await?;
         let (input_file, input) = input_file()?;
         let request = LoadRequest {
             backend: backend.clone(),

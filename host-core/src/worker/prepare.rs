@@ -34,7 +34,7 @@ impl PrepareWorker {
     }
 
     pub(crate) async fn spawn(spawner: &SpawnerHandle) -> Result<Self, SpawnError> {
-        Ok(Self(spawner.spawn(WorkerKind::Prepare, false).await?.0))
+        Ok(Self(spawner.spawn(WorkerKind::Prepare).await?.0))
     }
 
     pub(crate) fn pid(&self) -> u32 {

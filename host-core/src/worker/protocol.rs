@@ -62,9 +62,8 @@ pub struct HostHello {
     pub magic: [u8; 8],
     /// The host's [`PROTOCOL_VERSION`].
     pub protocol: u32,
-    /// Whether the worker shall work out its backends' fingerprints.
-    pub want_fingerprints: bool,
-    /// The file of the program that this host's other workers run, if there were any.
+    /// The file of the program that this host's other workers run. The first one, for which there is
+    /// none, works out its backends' fingerprints.
     pub expected_program: Option<FileIdentity>,
 }
 
@@ -132,7 +131,7 @@ pub struct LinkedBackend {
     pub id: BackendId,
     /// Its version.
     pub version: String,
-    /// Its fingerprint with default parameters, if the host asked for it.
+    /// Its fingerprint with default parameters, from a host's first worker.
     pub fingerprint: Option<Result<Fingerprint, LoadError>>,
 }
 

@@ -70,10 +70,9 @@ pub(crate) enum SpawnError {
     Version { path: PathBuf, worker: String, worker_protocol: u32 },
     /// It is another program than the one that the host was started with.
     #[error(
-        "the worker program {} was replaced or removed while the host ran: restart the host",
-        path.display()
+        "the worker program {program} was replaced or removed while the host ran: restart the host"
     )]
-    Replaced { path: PathBuf },
+    Replaced { program: String },
     /// The host is shutting down.
     #[error("the host is shutting down")]
     ShuttingDown,
@@ -257,9 +256,8 @@ impl SpawnerHandle {
     pub(crate) async fn spawn(
         &self,
         kind: WorkerKind,
-        want_fingerprints: bool,
     ) -> Result<(WorkerProcess, WorkerHello), SpawnError> {
-        let result = self.try_spawn(kind, want_fingerprints).await;
+        let result = self.try_spawn(kind).await;
         // Whatever goes wrong with another program, that is why.
         let may_be_why =
             !matches!(result, Ok(_) | Err(SpawnError::ShuttingDown | SpawnError::Replaced { .. }));
@@ -282,13 +280,12 @@ impl SpawnerHandle {
     }
 
     fn replaced(&self) -> SpawnError {
-        SpawnError::Replaced { path: self.program.clone() }
+        SpawnError::Replaced { program: self.program.display().to_string() }
     }
 
     async fn try_spawn(
         &self,
         kind: WorkerKind,
-        want_fingerprints: bool,
     ) -> Result<(WorkerProcess, WorkerHello), SpawnError> {
         let path = || self.program.clone();
         let (reply, spawned) = oneshot::channel();
@@ -306,7 +303,6 @@ impl SpawnerHandle {
         let hello = HostHello {
             magic: HostHello::MAGIC,
             protocol: PROTOCOL_VERSION,
-            want_fingerprints,
             expected_program: self.build().map(|build| build.file),
         };
         let reason = match tokio::time::timeout(self.timeout, process.greet(&hello)).await {

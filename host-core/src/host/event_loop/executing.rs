@@ -7,7 +7,7 @@ use crate::{
     failpoint::{self, Point},
     host::{
         artifacts::{PreparedArtifact, RequestId},
-        execution::{Executed, Execution},
+        execution::{Executed, Execution, is_bad_artifact},
         hot::Load,
         request::{PrepareReport, Validation},
     },
@@ -62,8 +62,8 @@ impl EventLoop {
         self.executing -= 1;
         self.artifacts.release(&load.artifact, prepared.generation);
         let report = prepare_report(&load.artifact, prepared, true);
-        if executed.is_bad_artifact
-            && let Err(error) = &executed.verdict
+        if let Err(error) = &executed.verdict
+            && is_bad_artifact(error)
         {
             self.discard(&load.artifact, prepared.generation, error);
         } else if let Some(worker) = executed.worker

@@ -78,8 +78,7 @@ impl EventLoop {
                     counters.prepare_workers_started.increment();
                     match PrepareWorker::spawn(&spawner).await {
                         Ok(worker) => worker,
-                        Err(SpawnError::Replaced { path }) => {
-                            let program = path.display().to_string();
+                        Err(SpawnError::Replaced { program }) => {
                             return (None, Err(PrepareError::WorkerReplaced { program }));
                         }
                         Err(error) => {
