@@ -14,6 +14,7 @@ use pvf_host_core::{
     artifact::{Cache, CacheEntry, CacheLock},
     backend::BackendId,
     primitives::{ExecutorParam, ExecutorParams},
+    validate_with_retry,
     worker::{WorkerProgram, protocol::WorkerKind},
 };
 use rustix::process::Pid;
@@ -301,6 +302,12 @@ impl TestHost {
     pub async fn submit(&self, request: ValidationRequest) -> Submitted<Validation> {
         let host = self.handle();
         self.submit_any(async move { host.validate(request).await }).await
+    }
+
+    /// Has a candidate validated, with retries, while the test goes on.
+    pub fn retry(&self, request: ValidationRequest) -> JoinHandle<Validation> {
+        let host = self.handle();
+        tokio::spawn(async move { validate_with_retry(&host, request).await })
     }
 
     /// Asks for a precheck, and returns once the host has taken note of it.

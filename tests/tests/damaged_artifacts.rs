@@ -21,7 +21,7 @@ use std::{
 /// The command line with the scripted backends, in a directory of its own.
 struct CommandLine(Scratch);
 
-/// What `pvf validate` has said.
+/// What the command line has said.
 struct Said {
     json: Value,
     log: String,
@@ -44,12 +44,14 @@ impl CommandLine {
         let (code, params) = (self.path("code"), self.path("params"));
         fs::write(&code, script.bytes()).unwrap();
         fs::write(&params, input(&request)).unwrap();
+        let (code, params) = (code.to_str().unwrap(), params.to_str().unwrap());
+        self.run(&["validate", "-v", "--code", code, "--params", params])
+    }
+
+    fn run(&self, arguments: &[&str]) -> Said {
         let output = Command::new(env!("CARGO_BIN_EXE_pvf-test-node"))
-            .args(["validate", "--json", "-v"])
-            .arg("--code")
-            .arg(&code)
-            .arg("--params")
-            .arg(&params)
+            .args(arguments)
+            .arg("--json")
             .arg("--worker-program")
             .arg(self.0.worker())
             .arg("--cache-dir")
@@ -64,17 +66,8 @@ impl CommandLine {
 
     /// What `pvf doctor` says has changed.
     fn changes(&self) -> Vec<String> {
-        let output = Command::new(env!("CARGO_BIN_EXE_pvf-test-node"))
-            .args(["doctor", "--json", "--worker-program"])
-            .arg(self.0.worker())
-            .arg("--cache-dir")
-            .arg(self.0.cache())
-            .output()
-            .unwrap();
-        let log = String::from_utf8(output.stderr).unwrap();
-        let json: Value =
-            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {log}"));
-        let changes = json["changes"].as_array().expect("there was a start");
+        let said = self.run(&["doctor"]);
+        let changes = said.json["changes"].as_array().expect("there was a start");
         changes.iter().map(|change| change.as_str().unwrap().to_owned()).collect()
     }
 

@@ -419,10 +419,7 @@ async fn many_candidates_of_a_damaged_artifact_need_one_new_preparation() {
     let request = approval(script(0).pvf());
     host.precheck(request.pvf.clone()).await.unwrap();
     damage(Damage::FlipBit { at: PAYLOAD }, 0, &host).await;
-    let validations = (0..20).map(|_| {
-        let (host, request) = (host.handle(), request.clone());
-        tokio::spawn(async move { validate_with_retry(&host, request).await })
-    });
+    let validations = (0..20).map(|_| host.retry(request.clone()));
     for validation in futures_util::future::join_all(validations).await {
         assert_eq!(valid_head(validation.unwrap()), hash_head(&request));
     }

@@ -217,12 +217,8 @@ async fn an_artifact_that_loads_after_it_was_prepared_anew_is_as_good_as_any() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_candidate_whose_job_died_once_gets_its_verdict() {
     let host = host().await;
-    let host_to_retry = host.handle();
     let request = approval(Script::call(OnCall::Spin(300)).pvf());
-    let validation = {
-        let request = request.clone();
-        tokio::spawn(async move { validate_with_retry(&host_to_retry, request).await })
-    };
+    let validation = host.retry(request.clone());
     processes::kill(host.busy_job().await).await;
     assert_eq!(valid_head(validation.await.unwrap()), hash_head(&request));
     assert_eq!(host.statistics().executions, 2);
@@ -310,10 +306,7 @@ async fn many_candidates_of_an_artifact_that_is_refused_need_one_new_preparation
     let request = approval(Script::load(OnLoad::FailIfRefused).pvf());
     host.precheck(request.pvf.clone()).await.unwrap();
     refusals::order(&host.scratch().worker(), 1);
-    let validations = (0..20).map(|_| {
-        let (host, request) = (host.handle(), request.clone());
-        tokio::spawn(async move { validate_with_retry(&host, request).await })
-    });
+    let validations = (0..20).map(|_| host.retry(request.clone()));
     for validation in futures_util::future::join_all(validations).await {
         assert_eq!(valid_head(validation.unwrap()), hash_head(&request));
     }
@@ -337,12 +330,7 @@ async fn many_candidates_of_an_artifact_that_is_always_refused_need_one_new_prep
     // All of them are there before the first one is executed.
     host.heads_up([request.pvf.clone()]).await;
     let holders = [host.occupy().await, host.occupy().await, host.occupy().await];
-    let validations: Vec<_> = (0..COUNT)
-        .map(|_| {
-            let (host, request) = (host.handle(), request.clone());
-            tokio::spawn(async move { validate_with_retry(&host, request).await })
-        })
-        .collect();
+    let validations: Vec<_> = (0..COUNT).map(|_| host.retry(request.clone())).collect();
     host.settle().await;
     drop(holders);
     for validation in futures_util::future::join_all(validations).await {
