@@ -11,7 +11,8 @@
 //!   [`ValidationError`] why that is not a new head,
 //! * [`backend`] is what an engine has to implement, and how one is chosen,
 //! * [`artifact`] is compiled code, and the cache that it lies in,
-//! * [`worker`] is the protocol between the host and its worker processes.
+//! * [`worker`] is the protocol between the host and its worker processes,
+//! * [`sandbox`] is what keeps those from the rest of the machine.
 //!
 //! The host executes nothing itself. It starts its own program again as a worker, so a program that
 //! embeds it calls `pvf_workers::run_if_worker` first thing in `main`, and thereby also links the
@@ -25,6 +26,7 @@ pub mod failpoint;
 mod host;
 pub mod primitives;
 mod retry;
+pub mod sandbox;
 pub mod worker;
 
 pub use code::{Code, CodeProvider, CodeSource, Pvf};

@@ -133,6 +133,7 @@ pub fn hello_to(host: &HostHello) -> io::Result<WorkerHello> {
         program,
         build,
         backends: backends.collect(),
+        findings: host.findings.clone(),
     })
 }
 

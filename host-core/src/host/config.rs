@@ -2,7 +2,7 @@
 
 use crate::{
     CodeProvider, artifact::PruneLimits, backend::BackendId, primitives::compression,
-    worker::WorkerProgram,
+    sandbox::Sandbox, worker::WorkerProgram,
 };
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,6 +14,8 @@ pub struct Config {
     pub cache_dir: PathBuf,
     /// The program that is started as a worker.
     pub worker_program: WorkerProgram,
+    /// What keeps the workers from the rest of the machine.
+    pub sandbox: Sandbox,
     /// The backend for code that no linked backend accepts by its first bytes. None: an error.
     pub default_backend: Option<BackendId>,
     /// Who has the code that a request named by its hash alone. None: such a request fails unless
@@ -57,6 +59,7 @@ impl Config {
         Self {
             cache_dir: cache_dir.into(),
             worker_program: WorkerProgram::default(),
+            sandbox: Sandbox::default(),
             default_backend: None,
             code_provider: None,
             prepare_workers_soft_max: 1,
@@ -82,6 +85,7 @@ impl fmt::Debug for Config {
         f.debug_struct("Config")
             .field("cache_dir", &self.cache_dir)
             .field("worker_program", &self.worker_program)
+            .field("sandbox", &self.sandbox)
             .field("default_backend", &self.default_backend)
             .field("code_provider", &self.code_provider.is_some())
             .field("execute_workers_max", &self.execute_workers_max)

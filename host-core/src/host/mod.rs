@@ -150,7 +150,7 @@ async fn start_first_worker(
     config: &Config,
 ) -> Result<(Spawner, WorkerProcess, Environment), StartError> {
     let io = |action| move |error| StartError::Io { action, error };
-    let spawner = Spawner::new(&config.worker_program, config.spawn_timeout)
+    let spawner = Spawner::new(&config.worker_program, config.spawn_timeout, &config.sandbox)
         .map_err(io("starting a thread"))?;
     let (process, hello) = spawner
         .handle()

@@ -13,12 +13,13 @@ use crate::{
         MachineError,
     },
     primitives::{ExecutorParams, compression::DecompressError},
+    sandbox::{Findings, Measures},
 };
 use parity_scale_codec::{Decode, Encode};
 use std::{io, ops::Range, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 /// The version of everything in this module.
-pub const PROTOCOL_VERSION: u32 = 3;
+pub const PROTOCOL_VERSION: u32 = 4;
 
 /// The version of this library; host and worker must have the same.
 pub const PACKAGE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -65,6 +66,10 @@ pub struct HostHello {
     /// The file of the program that this host's other workers run. The first one, for which there is
     /// none, works out its backends' fingerprints.
     pub expected_program: Option<FileIdentity>,
+    /// The measures that the worker is to take, as far as the host has not taken them.
+    pub measures: Measures,
+    /// What came of those that the host has taken.
+    pub findings: Findings,
 }
 
 impl HostHello {
@@ -87,6 +92,8 @@ pub struct WorkerHello {
     pub build: Option<[u8; 32]>,
     /// The backends that the worker program has.
     pub backends: Vec<LinkedBackend>,
+    /// What came of every measure. It holds from this frame on.
+    pub findings: Findings,
 }
 
 impl WorkerHello {

@@ -8,7 +8,10 @@ use super::{
         FileIdentity, HostHello, PACKAGE_VERSION, PROTOCOL_VERSION, WorkerHello, WorkerKind,
     },
 };
-use crate::failpoint::{self, Point};
+use crate::{
+    failpoint::{self, Point},
+    sandbox::{Findings, Sandbox},
+};
 use rustix::{
     fs::OFlags,
     net::{AddressFamily, SocketFlags, SocketType},
@@ -68,6 +71,9 @@ pub(crate) enum SpawnError {
         path.display()
     )]
     Version { path: PathBuf, worker: String, worker_protocol: u32 },
+    /// It is not confined as a worker has to be.
+    #[error("the worker program {} {reason}", path.display())]
+    Insecure { path: PathBuf, reason: String },
     /// It is another program than the one that the host was started with.
     #[error(
         "the worker program {program} was replaced or removed while the host ran: restart the host"
@@ -97,6 +103,7 @@ pub(crate) struct SpawnerHandle {
     /// None before the first worker.
     build: Arc<Mutex<Option<Build>>>,
     timeout: Duration,
+    sandbox: Arc<Sandbox>,
     tasks: mpsc::Sender<Task>,
 }
 
@@ -116,7 +123,11 @@ struct Spawned {
 
 impl Spawner {
     /// Starts the thread. A worker that has not greeted after `timeout` is given up.
-    pub(crate) fn new(program: &WorkerProgram, timeout: Duration) -> io::Result<Self> {
+    pub(crate) fn new(
+        program: &WorkerProgram,
+        timeout: Duration,
+        sandbox: &Sandbox,
+    ) -> io::Result<Self> {
         let (tasks, inbox) = mpsc::channel();
         let program = program.path().to_owned();
         let thread = std::thread::Builder::new().name("pvf-spawner".into()).spawn({
@@ -125,7 +136,8 @@ impl Spawner {
         })?;
         let configured = FileIdentity::of(&program).ok();
         let build = Arc::default();
-        let handle = SpawnerHandle { program, configured, build, timeout, tasks };
+        let sandbox = Arc::new(sandbox.clone());
+        let handle = SpawnerHandle { program, configured, build, timeout, sandbox, tasks };
         Ok(Self { handle, thread: Some(thread) })
     }
 
@@ -145,11 +157,13 @@ impl Drop for Spawner {
 }
 
 /// The program that the first worker ran. Artifacts are made by it, and for it alone.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Build {
     /// The file that was seen last to have this content.
     file: FileIdentity,
     digest: [u8; 32],
+    /// How that worker was confined. No other may be confined worse.
+    findings: Findings,
 }
 
 fn run_spawner(program: &Path, tasks: &mpsc::Sender<Task>, inbox: &mpsc::Receiver<Task>) {
@@ -276,7 +290,7 @@ impl SpawnerHandle {
     }
 
     fn build(&self) -> Option<Build> {
-        *self.build.lock().unwrap_or_else(PoisonError::into_inner)
+        self.build.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn replaced(&self) -> SpawnError {
@@ -304,6 +318,8 @@ impl SpawnerHandle {
             magic: HostHello::MAGIC,
             protocol: PROTOCOL_VERSION,
             expected_program: self.build().map(|build| build.file),
+            measures: self.sandbox.measures(),
+            findings: Findings::default(),
         };
         let reason = match tokio::time::timeout(self.timeout, process.greet(&hello)).await {
             Ok(Ok(hello)) => match self.check(&hello) {
@@ -331,7 +347,20 @@ impl SpawnerHandle {
             let (worker, worker_protocol) = (hello.package.clone(), hello.protocol);
             return Err(SpawnError::Version { path, worker, worker_protocol });
         }
+        if !hello.findings.is_secure() && !self.sandbox.accepts_insecure() {
+            let missing: Vec<_> =
+                hello.findings.wanting().map(|f| format!("{} ({})", f.measure, f.state)).collect();
+            let reason = format!("can't be kept in on this machine: {}", missing.join(", "));
+            return Err(SpawnError::Insecure { path, reason });
+        }
         let mut build = self.build.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(build) = &*build
+            && let Some(lost) = build.findings.first_lost_in(&hello.findings)
+        {
+            let reason =
+                format!("lost a measure since the first worker: {} ({})", lost.measure, lost.state);
+            return Err(SpawnError::Insecure { path, reason });
+        }
         match (&mut *build, hello.build) {
             (Some(build), _) if hello.program == build.file => Ok(()),
             // The same bytes in another file.
@@ -341,7 +370,8 @@ impl SpawnerHandle {
             }
             (Some(_), _) => Err(self.replaced()),
             (first @ None, Some(digest)) => {
-                *first = Some(Build { file: hello.program, digest });
+                let findings = hello.findings.clone();
+                *first = Some(Build { file: hello.program, digest, findings });
                 Ok(())
             }
             (None, None) => {
