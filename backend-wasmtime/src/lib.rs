@@ -46,6 +46,7 @@ use pvf_host_core::{
     },
     primitives::ExecutorParams,
 };
+use std::io;
 
 /// The name of this backend.
 pub const ID: BackendId = BackendId::from_static("wasmtime");
@@ -67,6 +68,17 @@ inventory::submit! {
 }
 
 impl Prepare for Wasmtime {
+    fn start_threads(&self, cores: usize) -> io::Result<()> {
+        // Wasmtime compiles in this pool, which otherwise would be made when it is first used.
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(cores)
+            .build_global()
+            .map_err(io::Error::other)?;
+        // A pool is made before its threads run. Now each of them has.
+        rayon::broadcast(|_| ());
+        Ok(())
+    }
+
     fn prevalidate(&self, code: &[u8], params: &ExecutorParams) -> Result<(), BackendPrepareError> {
         prepare::prevalidate(code, params)
     }

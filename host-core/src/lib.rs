@@ -33,6 +33,6 @@ pub use code::{Code, CodeProvider, CodeSource, Pvf};
 pub use error::{InternalError, InvalidCandidate, PossiblyInvalid, PrepareError, ValidationError};
 pub use host::{
     ActiveLeavesUpdate, Config, ExecuteReport, PrepareReport, StartError, Statistics, Validation,
-    ValidationHost, ValidationKind, ValidationRequest, detect_environment, start,
+    ValidationHost, ValidationKind, ValidationRequest, detect_environment, start, try_sandbox,
 };
 pub use retry::{Decision, RetryCause, ValidationBackend, validate_with_retry};

@@ -384,7 +384,7 @@ impl TestHost {
             let jobs = self.jobs();
             self.workers(WorkerKind::Execute).iter().all(|worker| {
                 let mut own = jobs.iter().filter(|job| job.parent == worker.as_raw_pid());
-                own.next().is_some_and(|job| !processes::has_descriptor(job.pid, 0))
+                own.next().is_some_and(|job| !processes::has_descriptor(job.pid, 2))
             })
         })
         .await;

@@ -5,6 +5,7 @@
 
 use crate::{
     channel::{Channel, HostGone},
+    confine::Confinement,
     job::{Ending, Job, JobLog, JobSocket, Outcome, Watch},
     prepare::panic_message,
 };
@@ -47,8 +48,13 @@ const HOST_STACK: usize = 4 << 20;
 /// The bytes of one page of the executor parameters.
 const PAGE_SIZE: u64 = 64 << 10;
 
+/// The private memory that a job may have, in bytes, besides that of the guest and the stack: what the
+/// engine holds, the block, and what host functions make of what the guest gives them. They make
+/// some thirty bytes of one in the worst case, a list of empty pairs.
+const JOB_MEMORY: u64 = 4 << 30;
+
 /// Works for the host until it is gone.
-pub(crate) fn serve(mut host: Channel) -> Result<(), HostGone> {
+pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), HostGone> {
     let (request, descriptors) = host.receive::<LoadRequest>()?;
     let Ok([artifact, input]) = <[OwnedFd; 2]>::try_from(descriptors) else {
         // The host has sent them, so it was the kernel that had none to give.
@@ -57,10 +63,17 @@ pub(crate) fn serve(mut host: Channel) -> Result<(), HostGone> {
     };
     let served = on_guest_stack(&request.params, || {
         let start = Instant::now();
-        match load(&request, artifact, input) {
+        let loaded = load(&request, artifact, input).and_then(|loaded| {
+            confinement.artifact_is_loaded().map_err(|error| {
+                LoadResponse::Failed(MachineError(format!("can't be confined: {error}")).into())
+            })?;
+            Ok(loaded)
+        });
+        match loaded {
             Ok((artifact, input)) => {
                 host.send(&LoadResponse::Ready { load: start.elapsed() }, &[])?;
-                Worker { host: &mut host, params: &request.params, artifact, input }.serve()
+                let params = &request.params;
+                Worker { host: &mut host, confinement, params, artifact, input }.serve()
             }
             Err(response) => host.send(&response, &[]),
         }
@@ -149,6 +162,7 @@ impl From<End> for JobOutcome {
 
 struct Worker<'a> {
     host: &'a mut Channel,
+    confinement: Confinement,
     params: &'a ExecutorParams,
     artifact: Box<dyn LoadedArtifact>,
     input: Mmap,
@@ -205,10 +219,22 @@ impl Worker<'_> {
     }
 
     fn fork(&mut self) -> io::Result<Job> {
-        let Self { artifact, input, .. } = self;
+        let memory = self.guest_memory()
+            + u64::from(self.params.stack_native_max())
+            + HOST_STACK as u64
+            + JOB_MEMORY;
+        let Self { artifact, input, confinement, .. } = self;
+        let enter = |worker, socket| confinement.enter_job(worker, socket, memory);
         // SAFETY: the only other thread of this process waits for this one to end, and has done so
         // since it was started.
-        unsafe { Job::fork(MAX_RESULT, |socket| run_job(&socket, &mut **artifact, input)) }
+        unsafe { Job::fork(MAX_RESULT, enter, |socket| run_job(&socket, &mut **artifact, input)) }
+    }
+
+    /// The most memory that the guest itself can have, in bytes.
+    fn guest_memory(&self) -> u64 {
+        /// What a memory with 32-bit addresses can have.
+        const MOST: u64 = 4 << 30;
+        (u64::from(self.params.memory_pages_limit()) * PAGE_SIZE).min(MOST)
     }
 
     /// What became of a job that says that the machine is to blame, or has died as if it were, when a
@@ -217,13 +243,11 @@ impl Worker<'_> {
     /// A job may say anything, and no verdict may be what an attacker wants. So the worker tries for
     /// itself whether the machine has as much memory as a job may need.
     fn unless_machine_failed(&self, outcome: JobOutcome, pov_limit: u64) -> JobOutcome {
-        /// What a memory with 32-bit addresses can have.
-        const MOST: u64 = 4 << 30;
         /// What a job needs besides: host functions' buffers, and the result.
         const OTHER: u64 = 64 << 20;
-        let guest = (u64::from(self.params.memory_pages_limit()) * PAGE_SIZE).min(MOST);
         // A block that has to be decompressed is there twice.
-        let bytes = guest.saturating_add(pov_limit.saturating_mul(2)).saturating_add(OTHER);
+        let bytes =
+            self.guest_memory().saturating_add(pov_limit.saturating_mul(2)).saturating_add(OTHER);
         match MmapMut::map_anon(bytes as usize) {
             Ok(_) => outcome,
             Err(error) => JobOutcome::Machine(MachineError(format!(

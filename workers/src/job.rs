@@ -4,10 +4,7 @@
 //! its CPU time from outside, listens to the host meanwhile, and reaps the process. The job's first
 //! answer is its only one; whatever it does after that, it is killed.
 
-use crate::{
-    channel::{Channel, HostGone},
-    confine,
-};
+use crate::channel::{Channel, HostGone};
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 use pvf_host_core::{
     backend::{GuestLog, LogLevel},
@@ -82,15 +79,17 @@ pub(crate) enum Watch {
 }
 
 impl Job {
-    /// Forks. The new process calls `run` with its end of the connection, and never returns.
+    /// Forks. The new process gives up what it has to in `enter`, which is called with its worker and
+    /// its end of the connection, then calls `run` with the latter, and never returns.
     ///
     /// An answer of more than `max_answer` bytes is none.
     ///
     /// # Safety
     ///
-    /// No other thread of this process may run, or hold a lock that `run` needs.
+    /// No other thread of this process may run, or hold a lock that `enter` or `run` needs.
     pub(crate) unsafe fn fork(
         max_answer: u64,
+        enter: impl FnOnce(Pid, OwnedFd) -> io::Result<OwnedFd>,
         run: impl FnOnce(JobSocket) -> Infallible,
     ) -> io::Result<Self> {
         failpoint::reach(Point::WorkerFork)?;
@@ -103,10 +102,9 @@ impl Job {
             -1 => Err(io::Error::last_os_error()),
             0 => {
                 drop(ours);
-                let socket = JobSocket(Arc::new(Mutex::new(theirs)));
                 // A panic must not unwind into the worker's code, of which this process is a copy.
-                let _ = catch_unwind(AssertUnwindSafe(|| match confine::enter_job(worker) {
-                    Ok(()) => run(socket),
+                let _ = catch_unwind(AssertUnwindSafe(|| match enter(worker, theirs) {
+                    Ok(socket) => run(JobSocket(Arc::new(Mutex::new(socket)))),
                     Err(_) => exit(1),
                 }));
                 exit(101)

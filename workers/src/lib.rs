@@ -25,6 +25,7 @@ use pvf_backend_polkavm as _;
 use pvf_backend_wasmtime as _;
 
 use channel::{Channel, HostGone};
+use confine::Confinement;
 use pvf_host_core::{
     backend,
     failpoint::{self, Point},
@@ -38,7 +39,7 @@ use pvf_host_core::{
         },
     },
 };
-use std::{fs::File, io, path::Path, process::ExitCode};
+use std::{fs::File, io, path::Path, process::ExitCode, sync::LazyLock};
 
 /// Becomes a worker, and ends with it, if the program was started as one. Call this first thing in
 /// `main`, before any thread is started.
@@ -69,13 +70,13 @@ pub fn worker_main() -> ExitCode {
 }
 
 fn run(kind: WorkerKind) -> i32 {
-    let outcome = confine::enter_worker()
+    let outcome = confine::begin()
         .map_err(|error| format!("can't confine the worker: {error}"))
         .and_then(|()| Channel::from_stdin().map_err(|error| error.to_string()))
         .and_then(|mut host| {
-            let result = greet(&mut host).and_then(|()| match kind {
-                WorkerKind::Prepare => prepare::serve(host),
-                WorkerKind::Execute => execute::serve(host),
+            let result = greet(kind, &mut host).and_then(|confinement| match kind {
+                WorkerKind::Prepare => prepare::serve(host, confinement),
+                WorkerKind::Execute => execute::serve(host, confinement),
             });
             match result {
                 // The host has let this worker go.
@@ -92,18 +93,25 @@ fn run(kind: WorkerKind) -> i32 {
     }
 }
 
-fn greet(host: &mut Channel) -> Result<(), HostGone> {
+/// Greets the host, and is confined from then on.
+fn greet(kind: WorkerKind, host: &mut Channel) -> Result<Confinement, HostGone> {
     let (hello, _) = host.receive::<HostHello>()?;
     failpoint::reach(Point::WorkerHandshake).map_err(FrameError::from)?;
     if hello.magic != HostHello::MAGIC {
         return Err(HostGone::Broken("the other side is no validation host".into()));
     }
-    let answer = hello_to(&hello)
+    let mut answer = hello_to(&hello)
         .map_err(|error| HostGone::Broken(format!("can't read the program: {error}")))?;
-    host.send(&answer, &[])
+    // What is read from files later is read now.
+    cores();
+    let (confinement, findings) = Confinement::of_worker(kind, hello.measures, &hello.findings);
+    answer.findings = findings;
+    host.send(&answer, &[])?;
+    Ok(confinement)
 }
 
-/// What a worker that is this program answers when a host greets it.
+/// What a worker that is this program answers when a host greets it, with the host's own findings
+/// alone.
 ///
 /// # Errors
 ///
@@ -135,6 +143,13 @@ pub fn hello_to(host: &HostHello) -> io::Result<WorkerHello> {
         backends: backends.collect(),
         findings: host.findings.clone(),
     })
+}
+
+/// How many processors there are to use.
+fn cores() -> usize {
+    static CORES: LazyLock<usize> =
+        LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
+    *CORES
 }
 
 /// Compiles the example in the README.

@@ -2,7 +2,7 @@
 
 use crate::{
     channel::{Channel, HostGone},
-    confine,
+    confine::{self, Confinement},
     job::{Ending, Job, JobSocket, Outcome, Watch},
 };
 use pvf_host_core::{
@@ -15,8 +15,8 @@ use std::{
     any::Any,
     convert::Infallible,
     fs::File,
-    io::Write,
-    os::fd::{AsFd, OwnedFd},
+    io::{self, Write},
+    os::fd::{AsFd, FromRawFd, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -25,13 +25,13 @@ use std::{
 type Answer = Result<(), PrepareJobError>;
 
 /// Works for the host until it is gone.
-pub(crate) fn serve(mut host: Channel) -> Result<(), HostGone> {
+pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), HostGone> {
     loop {
         let (request, descriptors) = host.receive::<PrepareRequest>()?;
         let Ok([code]) = <[OwnedFd; 1]>::try_from(descriptors) else {
             return Err(HostGone::Broken("a request to prepare without the code".into()));
         };
-        let (result, usage) = match prepare(&mut host, &request, code)? {
+        let (result, usage) = match prepare(&mut host, confinement, &request, code)? {
             Ok((artifact, usage)) => (Ok(artifact), usage),
             Err((error, usage)) => (Err(error), usage),
         };
@@ -49,6 +49,7 @@ type Prepared = Result<(Artifact, JobUsage), (PrepareJobError, JobUsage)>;
 
 fn prepare(
     host: &mut Channel,
+    confinement: Confinement,
     request: &PrepareRequest,
     code: OwnedFd,
 ) -> Result<Prepared, HostGone> {
@@ -65,14 +66,20 @@ fn prepare(
     };
     // SAFETY: the worker has no other thread, and holds no lock.
     let job = unsafe {
-        Job::fork(MAX_FRAME, |socket| run_job(&socket, descriptor, request, code.bytes(), &output))
+        let enter = |worker, socket| confinement.enter_prepare_job(worker, socket, output.as_fd());
+        let compile = |socket| {
+            // SAFETY: it was put there when the job gave up all others.
+            let output = File::from(OwnedFd::from_raw_fd(confine::OUTPUT));
+            run_job(&socket, confinement, descriptor, request, code.bytes(), output)
+        };
+        Job::fork(MAX_FRAME, enter, compile)
     };
     let job = match job {
         Ok(job) => job,
         Err(error) => return Ok(Err(failed(format!("can't fork a job: {error}")))),
     };
     let Ending { outcome, usage, .. } =
-        job.supervise::<Answer>(request.cpu_limit, cores(), host, |host| {
+        job.supervise::<Answer>(request.cpu_limit, crate::cores(), host, |host| {
             match host.try_receive::<()>()? {
                 None => Ok(Watch::Continue),
                 // It has nothing to say until it has its answer.
@@ -96,14 +103,13 @@ fn prepare(
 
 fn run_job(
     socket: &JobSocket,
+    confinement: Confinement,
     descriptor: &BackendDescriptor,
     request: &PrepareRequest,
     code: &[u8],
-    mut output: &File,
+    mut output: File,
 ) -> Infallible {
-    if let Some(limit) = request.memory_limit
-        && let Err(error) = watch_memory(socket.clone(), limit)
-    {
+    if let Err(error) = start_threads(socket, confinement, descriptor, request.memory_limit) {
         socket.answer(Answer::Err(PrepareJobError::Io(error.to_string())));
     }
     let prepared = catch_unwind(AssertUnwindSafe(|| {
@@ -131,7 +137,7 @@ fn compile(
     backend.prevalidate(&code, &request.params).map_err(PrepareJobError::Backend)?;
     let artifact = backend.prepare(&code, &request.params).map_err(PrepareJobError::Backend)?;
     if request.check_runtime_construction {
-        let io = |error: std::io::Error| PrepareJobError::Io(error.to_string());
+        let io = |error: io::Error| PrepareJobError::Io(error.to_string());
         let artifact = Artifact::from_bytes(&artifact).map_err(io)?;
         backend
             .check_runtime_construction(&artifact, &request.params)
@@ -140,15 +146,31 @@ fn compile(
     Ok(artifact)
 }
 
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
+/// Starts every thread that the job will have, and confines them all.
+fn start_threads(
+    socket: &JobSocket,
+    confinement: Confinement,
+    descriptor: &BackendDescriptor,
+    memory_limit: Option<u64>,
+) -> io::Result<()> {
+    /// The job watches the limit that was asked for itself. The one that the kernel enforces is behind
+    /// it, for what would come too fast to be seen: it counts memory that is reserved and never touched
+    /// too, and so has to be far higher.
+    const SLACK: u64 = 512 << 20;
+    if let Some(limit) = memory_limit {
+        watch_memory(socket.clone(), limit)?;
+    }
+    descriptor.prepare.start_threads(crate::cores())?;
+    let hard_limit = memory_limit.map_or(confine::PREPARE_MEMORY_MAX, |limit| {
+        limit.saturating_mul(2).saturating_add(SLACK).min(confine::PREPARE_MEMORY_MAX)
+    });
+    confinement.prepare_job_has_its_threads(hard_limit)
 }
 
 /// Ends the job as soon as more than `limit` bytes are resident.
-fn watch_memory(socket: JobSocket, limit: u64) -> std::io::Result<()> {
+fn watch_memory(socket: JobSocket, limit: u64) -> io::Result<()> {
     /// A processor core fills about two mebibytes in this time.
     const INTERVAL: Duration = Duration::from_millis(1);
-    confine::limit_prepare_memory(limit)?;
     std::thread::Builder::new().name("memory watch".into()).spawn(move || {
         while peak_memory() <= limit {
             std::thread::sleep(INTERVAL);

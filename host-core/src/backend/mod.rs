@@ -125,7 +125,7 @@ pub use registry::{CodePrefix, SelectionError, find, linked, select};
 
 use crate::primitives::ExecutorParams;
 use parity_scale_codec::{Decode, Encode};
-use std::fmt;
+use std::{fmt, io};
 
 /// Turns code into artifacts. Runs in a prepare job.
 pub trait Prepare: Send + Sync {
@@ -138,10 +138,23 @@ pub trait Prepare: Send + Sync {
     /// [`BackendPrepareError::Prevalidation`] when it is not.
     fn prevalidate(&self, code: &[u8], params: &ExecutorParams) -> Result<(), BackendPrepareError>;
 
+    /// Starts the threads that [`prepare`](Self::prepare) will use, at most `cores` of them.
+    ///
+    /// Called once in the job, before it has looked at the code. No thread can be started afterwards:
+    /// the job is confined then.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel has no thread to give.
+    fn start_threads(&self, cores: usize) -> io::Result<()> {
+        let _ = cores;
+        Ok(())
+    }
+
     /// Compiles `code`, decompressed and prevalidated, into an artifact.
     ///
-    /// It may use as many threads as the machine has cores; the limit on its time is a limit on the
-    /// CPU time of all of them together.
+    /// It may use the threads that were [started](Self::start_threads); the limit on its time is a limit
+    /// on the CPU time of all of them together.
     ///
     /// # Errors
     ///

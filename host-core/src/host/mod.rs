@@ -24,6 +24,7 @@ use crate::{
     InternalError, PrepareError, Pvf,
     artifact::{ArtifactStore, BackendInput, CacheLock, Environment, EnvironmentDigest, LockError},
     backend,
+    sandbox::{Finding, Findings},
     worker::{
         prepare::PrepareWorker,
         protocol::{WorkerHello, WorkerKind},
@@ -83,7 +84,11 @@ pub async fn start(
     let cache_dir = std::path::absolute(&config.cache_dir).map_err(io("finding the cache"))?;
     let lock = blocking(move || CacheLock::acquire(&cache_dir)).await?;
 
-    let (spawner, process, environment) = start_first_worker(&config).await?;
+    let (spawner, process, environment, findings) = start_first_worker(&config).await?;
+    for finding in findings.wanting() {
+        let Finding { measure, state } = finding;
+        tracing::warn!(%measure, %state, "workers are confined without a measure: see `pvf doctor`");
+    }
     let digest = environment.digest();
     let (mut store, entries) = blocking(move || ArtifactStore::open(lock, environment))
         .await
@@ -140,15 +145,28 @@ pub async fn start(
 ///
 /// When no worker can be started.
 pub async fn detect_environment(config: &Config) -> Result<Environment, StartError> {
-    let (_spawner, _process, environment) = start_first_worker(config).await?;
+    let (_spawner, _process, environment, _) = start_first_worker(config).await?;
     Ok(environment)
 }
 
-/// Starts what starts workers, and a first one, and says which environment they are in. The worker has to
-/// be dropped before what started it.
+/// Finds out which measures a worker takes that is started with this configuration, even if they are
+/// too few. Starts a worker for that, and ends it; takes no cache.
+///
+/// # Errors
+///
+/// When no worker can be started.
+pub async fn try_sandbox(config: &Config) -> Result<Findings, StartError> {
+    let mut config = config.clone();
+    config.sandbox = config.sandbox.accept_insecure();
+    let (_spawner, _process, _, findings) = start_first_worker(&config).await?;
+    Ok(findings)
+}
+
+/// Starts what starts workers, and a first one, and says which environment they are in, and how the worker
+/// is confined. The worker has to be dropped before what started it.
 async fn start_first_worker(
     config: &Config,
-) -> Result<(Spawner, WorkerProcess, Environment), StartError> {
+) -> Result<(Spawner, WorkerProcess, Environment, Findings), StartError> {
     let io = |action| move |error| StartError::Io { action, error };
     let spawner = Spawner::new(&config.worker_program, config.spawn_timeout, &config.sandbox)
         .map_err(io("starting a thread"))?;
@@ -168,7 +186,7 @@ async fn start_first_worker(
     let program = spawner.handle().build_digest().expect("a worker has greeted");
     let environment =
         Environment::detect(program, backends.collect()).map_err(io("looking at this machine"))?;
-    Ok((spawner, process, environment))
+    Ok((spawner, process, environment, hello.findings))
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

@@ -1,0 +1,281 @@
+//! What a process gives up before it begins.
+//!
+//! This is the one place where workers and jobs are confined. Each step belongs to one point of a
+//! process's life, and is taken for good:
+//!
+//! * [`begin`]: a worker has just started, and has read nothing;
+//! * [`Confinement::of_worker`]: the host has said which [measures](Measure) it wants, and nothing that
+//!   an attacker made was read; what the host could not take itself, the worker takes from itself here;
+//! * [`Confinement::artifact_is_loaded`]: an execute worker needs no executable memory any more;
+//! * [`Confinement::enter_job`]: a job has just been forked;
+//! * [`Confinement::enter_prepare_job`] and [`Confinement::prepare_job_has_its_threads`]: the same for
+//!   a prepare job, which needs threads.
+
+mod namespaces;
+mod privileges;
+
+use pvf_host_core::{
+    sandbox::{Findings, Measure, Measures, State},
+    worker::protocol::{MAX_ARTIFACT, WorkerKind},
+};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
+use std::{
+    io,
+    os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd},
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+/// The measures that a worker has taken, for those that are yet to come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Confinement {
+    holding: Measures,
+}
+
+/// Whether this process is a job, that has nobody to tell what it panics of.
+static IS_JOB: AtomicBool = AtomicBool::new(false);
+
+/// The worker has just started: nothing was read yet.
+pub(crate) fn begin() -> io::Result<()> {
+    die_with_parent()?;
+    // A job catches its panics, and must not write about them.
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !IS_JOB.load(Ordering::Relaxed) {
+            report(panic);
+        }
+    }));
+    Ok(())
+}
+
+impl Confinement {
+    /// Takes everything from this worker that is among `wanted` and was not taken by the host, whose
+    /// `findings` say what was. Gives the findings on all measures.
+    ///
+    /// The worker must have no other thread.
+    pub(crate) fn of_worker(
+        kind: WorkerKind,
+        wanted: Measures,
+        findings: &Findings,
+    ) -> (Self, Findings) {
+        let mut findings = findings.clone();
+        let holds = |more: &str| Ok(State::Holds(more.to_owned()));
+        findings.attempt(wanted, Measure::ClosedDescriptors, || {
+            keep_descriptors(3).map_err(|error| format!("close_range: {error}"))?;
+            holds("")
+        });
+        namespaces::enter(wanted, &mut findings);
+        privileges::change_user(wanted, &mut findings);
+        findings.attempt(wanted, Measure::ResourceLimits, || {
+            limit_resources(kind).map_err(|error| format!("setrlimit: {error}"))?;
+            holds("")
+        });
+        namespaces::enter_user(wanted, &mut findings);
+        // Counted for each user namespace, so that in one of its own only this worker's threads count.
+        if findings.holds(Measure::ResourceLimits) && findings.holds(Measure::UserNamespace) {
+            let processes = 16 + 2 * crate::cores() as u64;
+            if limit(Resource::Nproc, processes).is_ok() {
+                let state = State::Holds(format!("{processes} threads"));
+                findings.record(Measure::ResourceLimits, state);
+            }
+        }
+        findings.attempt(wanted, Measure::NoNewPrivileges, || {
+            rustix::thread::set_no_new_privs(true).map_err(|error| format!("prctl: {error}"))?;
+            holds("")
+        });
+        findings.attempt(wanted, Measure::Landlock, privileges::enter_landlock);
+        findings.attempt(wanted, Measure::NoCapabilities, || {
+            privileges::drop_capabilities().map_err(|error| format!("capset: {error}"))?;
+            holds("")
+        });
+        findings.attempt(wanted, Measure::EndsWithHost, || {
+            // A change of user has made the kernel forget it.
+            die_with_parent().map_err(|error| format!("prctl: {error}"))?;
+            holds("")
+        });
+        // These two come later; that they will hold is found out here.
+        findings.attempt(wanted, Measure::MemoryLimit, || holds(""));
+        findings.attempt(wanted, Measure::NoWriteExecute, || match memory_deny_write_execute(0) {
+            Ok(()) => holds("once the artifact is loaded"),
+            Err(error) => Err(format!("prctl(PR_SET_MDWE): {error}")),
+        });
+        findings.attempt(wanted, Measure::SystemCallFilter, || {
+            filter::install(filter::Stage::Worker, false)
+                .map_err(|error| format!("seccomp: {error}"))?;
+            holds("")
+        });
+        let holding = findings.iter().filter(|finding| matches!(finding.state, State::Holds(_)));
+        let holding = holding.fold(Measures::none(), |set, finding| set.with(finding.measure));
+        (Self { holding }, findings)
+    }
+
+    fn holds(self, measure: Measure) -> bool {
+        self.holding.contains(measure)
+    }
+
+    /// The execute worker has loaded its artifact: nothing more becomes executable, in this process, in
+    /// all its threads, and in all its jobs.
+    pub(crate) fn artifact_is_loaded(self) -> io::Result<()> {
+        if self.holds(Measure::NoWriteExecute) {
+            const PR_MDWE_REFUSE_EXEC_GAIN: libc::c_ulong = 1;
+            memory_deny_write_execute(PR_MDWE_REFUSE_EXEC_GAIN)?;
+        }
+        if self.holds(Measure::SystemCallFilter) {
+            filter::install(filter::Stage::Loaded, true)?;
+        }
+        Ok(())
+    }
+
+    /// The execute job has just been forked by the process `worker`: it has run nothing yet. Gives back
+    /// the job's `socket`, which is its only descriptor from here on.
+    ///
+    /// It may have `memory` bytes of private memory, with what it has of its worker.
+    pub(crate) fn enter_job(
+        self,
+        worker: Pid,
+        socket: OwnedFd,
+        memory: u64,
+    ) -> io::Result<OwnedFd> {
+        let socket = self.become_job(worker, socket, None)?;
+        if self.holds(Measure::MemoryLimit) {
+            limit(Resource::Data, memory)?;
+        }
+        if self.holds(Measure::SystemCallFilter) {
+            filter::install(filter::Stage::Job, false)?;
+        }
+        Ok(socket)
+    }
+
+    /// The prepare job has just been forked by the process `worker`: it has run nothing yet. Gives back
+    /// the job's `socket`, which beside the `output`, now at [`OUTPUT`], is its only descriptor.
+    pub(crate) fn enter_prepare_job(
+        self,
+        worker: Pid,
+        socket: OwnedFd,
+        output: BorrowedFd<'_>,
+    ) -> io::Result<OwnedFd> {
+        self.become_job(worker, socket, Some(output))
+    }
+
+    /// The prepare job has started all threads that it will have. It has still not looked at the code.
+    ///
+    /// It may have `memory` bytes of private memory.
+    pub(crate) fn prepare_job_has_its_threads(self, memory: u64) -> io::Result<()> {
+        if self.holds(Measure::MemoryLimit) {
+            limit(Resource::Data, memory)?;
+        }
+        if self.holds(Measure::SystemCallFilter) {
+            filter::install(filter::Stage::PrepareJob, true)?;
+        }
+        Ok(())
+    }
+
+    /// What every job does first. The host's socket, on which a job could forge its worker's answers,
+    /// is at 0: the job's own takes its place, whatever the measures.
+    fn become_job(
+        self,
+        worker: Pid,
+        socket: OwnedFd,
+        output: Option<BorrowedFd<'_>>,
+    ) -> io::Result<OwnedFd> {
+        IS_JOB.store(true, Ordering::Relaxed);
+        if self.holds(Measure::EndsWithHost) {
+            die_with_parent()?;
+            // If the worker died before that, nothing would end this process.
+            if rustix::process::getppid() != Some(worker) {
+                return Err(io::Error::other("the worker is gone"));
+            }
+        }
+        duplicate(socket.into_raw_fd(), 0)?;
+        let kept = match output {
+            Some(output) => {
+                duplicate(output.as_raw_fd(), OUTPUT)?;
+                OUTPUT as u32 + 1
+            }
+            None => 1,
+        };
+        if self.holds(Measure::ClosedDescriptors) {
+            keep_descriptors(kept)?;
+        }
+        // SAFETY: it was made just now, and the owner of the worker's descriptor 0, its channel, never
+        // comes to run in a job, which ends without dropping anything.
+        Ok(unsafe { OwnedFd::from_raw_fd(0) })
+    }
+}
+
+/// The descriptor of a prepare job's output.
+pub(crate) const OUTPUT: i32 = 1;
+
+/// The private memory, in bytes, that a prepare job may have whatever was asked for. Instrumenting
+/// and compiling the largest code that is accepted takes a small part of it.
+pub(crate) const PREPARE_MEMORY_MAX: u64 = 16 << 30;
+
+fn duplicate(from: i32, to: i32) -> io::Result<()> {
+    // SAFETY: always sound. Whoever owned `to` has no more use for it, see the callers.
+    if unsafe { libc::dup3(from, to, 0) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Closes all descriptors from `first` on.
+fn keep_descriptors(first: u32) -> io::Result<()> {
+    // SAFETY: those that are closed are not used any more: a worker calls this before it opens any, and
+    // a job never drops what it has of its worker.
+    if unsafe { libc::close_range(first, u32::MAX, 0) } == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+fn limit(resource: Resource, value: u64) -> io::Result<()> {
+    // A limit that is lower already stays.
+    let most = rustix::process::getrlimit(resource).maximum;
+    let value = Some(most.map_or(value, |most| most.min(value)));
+    Ok(rustix::process::setrlimit(resource, Rlimit { current: value, maximum: value })?)
+}
+
+/// What neither a worker nor a job ever needs much of.
+fn limit_resources(kind: WorkerKind) -> io::Result<()> {
+    /// A socket for the job, a descriptor for it, the files that the host has sent.
+    const DESCRIPTORS: u64 = 64;
+    limit(Resource::Core, 0)?;
+    limit(Resource::Nofile, DESCRIPTORS)?;
+    limit(
+        Resource::Fsize,
+        match kind {
+            WorkerKind::Prepare => MAX_ARTIFACT,
+            WorkerKind::Execute => 0,
+        },
+    )?;
+    for none in [Resource::Memlock, Resource::Msgqueue, Resource::Rtprio] {
+        limit(none, 0)?;
+    }
+    Ok(())
+}
+
+fn die_with_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
+}
+
+/// `PR_SET_MDWE`, or with no flags, whether the kernel knows it.
+fn memory_deny_write_execute(flags: libc::c_ulong) -> io::Result<()> {
+    const PR_SET_MDWE: libc::c_int = 65;
+    const PR_GET_MDWE: libc::c_int = 66;
+    let operation = if flags == 0 { PR_GET_MDWE } else { PR_SET_MDWE };
+    // SAFETY: both calls take numbers alone, and what the second forbids, no code here does.
+    if unsafe { libc::prctl(operation, flags, 0, 0, 0) } == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+mod filter {
+    #[derive(Clone, Copy)]
+    pub(super) enum Stage {
+        Worker,
+        Loaded,
+        Job,
+        PrepareJob,
+    }
+    pub(super) fn install(_: Stage, _: bool) -> std::io::Result<()> {
+        Err(std::io::Error::other("not yet"))
+    }
+}
