@@ -93,7 +93,7 @@ measures! {
     /// No core dump, no file that grows, few descriptors, few threads.
     ResourceLimits = "resource-limits",
         needs "any kernel that this program runs on";
-    /// A bound on the private memory of each job.
+    /// A bound on the private memory of each execute worker and each job.
     MemoryLimit = "memory-limit",
         needs "any kernel that this program runs on";
     /// A control group for each worker, with a bound on the memory and the processes of it all.

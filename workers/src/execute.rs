@@ -48,10 +48,20 @@ const HOST_STACK: usize = 4 << 20;
 /// The bytes of one page of the executor parameters.
 const PAGE_SIZE: u64 = 64 << 10;
 
-/// The private memory that a job may have, in bytes, besides that of the guest and the stack: what the
-/// engine holds, the block, and what host functions make of what the guest gives them. They make
-/// some thirty bytes of one in the worst case, a list of empty pairs.
-const JOB_MEMORY: u64 = 4 << 30;
+/// The most memory that a guest can have under these parameters, in bytes.
+fn guest_memory(params: &ExecutorParams) -> u64 {
+    /// What a memory with 32-bit addresses can have.
+    const MOST: u64 = 4 << 30;
+    (u64::from(params.memory_pages_limit()) * PAGE_SIZE).min(MOST)
+}
+
+/// The private memory that the worker and each of its jobs may have, in bytes.
+fn process_memory(params: &ExecutorParams) -> u64 {
+    /// What the engine holds, the block, and what host functions make of what the guest gives them:
+    /// some thirty bytes of one in the worst case, a list of empty pairs.
+    const OTHER: u64 = 4 << 30;
+    guest_memory(params) + u64::from(params.stack_native_max()) + HOST_STACK as u64 + OTHER
+}
 
 /// Works for the host until it is gone.
 pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), HostGone> {
@@ -61,12 +71,16 @@ pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), H
         let error = MachineError("no descriptors for the artifact and the input".into());
         return host.send(&LoadResponse::Failed(error.into()), &[]);
     };
+    let failed = |error: io::Error| {
+        LoadResponse::Failed(MachineError(format!("can't be confined: {error}")).into())
+    };
+    if let Err(error) = confinement.limit_memory(process_memory(&request.params)) {
+        return host.send(&failed(error), &[]);
+    }
     let served = on_guest_stack(&request.params, || {
         let start = Instant::now();
         let loaded = load(&request, artifact, input).and_then(|loaded| {
-            confinement.artifact_is_loaded().map_err(|error| {
-                LoadResponse::Failed(MachineError(format!("can't be confined: {error}")).into())
-            })?;
+            confinement.artifact_is_loaded().map_err(failed)?;
             Ok(loaded)
         });
         match loaded {
@@ -219,22 +233,11 @@ impl Worker<'_> {
     }
 
     fn fork(&mut self) -> io::Result<Job> {
-        let memory = self.guest_memory()
-            + u64::from(self.params.stack_native_max())
-            + HOST_STACK as u64
-            + JOB_MEMORY;
         let Self { artifact, input, confinement, .. } = self;
-        let enter = |worker, socket| confinement.enter_job(worker, socket, memory);
+        let enter = |worker, socket| confinement.enter_job(worker, socket);
         // SAFETY: the only other thread of this process waits for this one to end, and has done so
         // since it was started.
         unsafe { Job::fork(MAX_RESULT, enter, |socket| run_job(&socket, &mut **artifact, input)) }
-    }
-
-    /// The most memory that the guest itself can have, in bytes.
-    fn guest_memory(&self) -> u64 {
-        /// What a memory with 32-bit addresses can have.
-        const MOST: u64 = 4 << 30;
-        (u64::from(self.params.memory_pages_limit()) * PAGE_SIZE).min(MOST)
     }
 
     /// What became of a job that says that the machine is to blame, or has died as if it were, when a
@@ -246,8 +249,9 @@ impl Worker<'_> {
         /// What a job needs besides: host functions' buffers, and the result.
         const OTHER: u64 = 64 << 20;
         // A block that has to be decompressed is there twice.
-        let bytes =
-            self.guest_memory().saturating_add(pov_limit.saturating_mul(2)).saturating_add(OTHER);
+        let bytes = guest_memory(self.params)
+            .saturating_add(pov_limit.saturating_mul(2))
+            .saturating_add(OTHER);
         match MmapMut::map_anon(bytes as usize) {
             Ok(_) => outcome,
             Err(error) => JobOutcome::Machine(MachineError(format!(

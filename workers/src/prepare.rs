@@ -164,7 +164,8 @@ fn start_threads(
     let hard_limit = memory_limit.map_or(confine::PREPARE_MEMORY_MAX, |limit| {
         limit.saturating_mul(2).saturating_add(SLACK).min(confine::PREPARE_MEMORY_MAX)
     });
-    confinement.prepare_job_has_its_threads(hard_limit)
+    confinement.limit_memory(hard_limit)?;
+    confinement.prepare_job_has_its_threads()
 }
 
 /// Ends the job as soon as more than `limit` bytes are resident.

@@ -6,6 +6,8 @@
 //! * [`begin`]: a worker has just started, and has read nothing;
 //! * [`Confinement::of_worker`]: the host has said which [measures](Measure) it wants, and nothing that
 //!   an attacker made was read; what the host could not take itself, the worker takes from itself here;
+//! * [`Confinement::limit_memory`]: an execute worker knows what it will load, or a prepare job what it
+//!   will compile;
 //! * [`Confinement::artifact_is_loaded`]: an execute worker needs no executable memory any more;
 //! * [`Confinement::enter_job`]: a job has just been forked;
 //! * [`Confinement::enter_prepare_job`] and [`Confinement::prepare_job_has_its_threads`]: the same for
@@ -112,6 +114,14 @@ impl Confinement {
         self.holding.contains(measure)
     }
 
+    /// This process, and each that it forks from here on, may have `bytes` of private memory.
+    pub(crate) fn limit_memory(self, bytes: u64) -> io::Result<()> {
+        if self.holds(Measure::MemoryLimit) {
+            limit(Resource::Data, bytes)?;
+        }
+        Ok(())
+    }
+
     /// The execute worker has loaded its artifact: nothing more becomes executable, in this process, in
     /// all its threads, and in all its jobs.
     pub(crate) fn artifact_is_loaded(self) -> io::Result<()> {
@@ -127,18 +137,8 @@ impl Confinement {
 
     /// The execute job has just been forked by the process `worker`: it has run nothing yet. Gives back
     /// the job's `socket`, which is its only descriptor from here on.
-    ///
-    /// It may have `memory` bytes of private memory, with what it has of its worker.
-    pub(crate) fn enter_job(
-        self,
-        worker: Pid,
-        socket: OwnedFd,
-        memory: u64,
-    ) -> io::Result<OwnedFd> {
+    pub(crate) fn enter_job(self, worker: Pid, socket: OwnedFd) -> io::Result<OwnedFd> {
         let socket = self.become_job(worker, socket, None)?;
-        if self.holds(Measure::MemoryLimit) {
-            limit(Resource::Data, memory)?;
-        }
         if self.holds(Measure::SystemCallFilter) {
             filter::install(filter::Stage::Job, false)?;
         }
@@ -157,12 +157,7 @@ impl Confinement {
     }
 
     /// The prepare job has started all threads that it will have. It has still not looked at the code.
-    ///
-    /// It may have `memory` bytes of private memory.
-    pub(crate) fn prepare_job_has_its_threads(self, memory: u64) -> io::Result<()> {
-        if self.holds(Measure::MemoryLimit) {
-            limit(Resource::Data, memory)?;
-        }
+    pub(crate) fn prepare_job_has_its_threads(self) -> io::Result<()> {
         if self.holds(Measure::SystemCallFilter) {
             filter::install(filter::Stage::PrepareJob, true)?;
         }
