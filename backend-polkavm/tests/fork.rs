@@ -94,12 +94,10 @@ fn strict_filter_but_for_mmap() {
     filter.push(statement(give, libc::SECCOMP_RET_KILL_PROCESS));
     filter.push(statement(give, libc::SECCOMP_RET_ALLOW));
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
-    // SAFETY: takes rights from this process, a child of the test, and nothing else. The kernel copies
-    // the filter, which lives until then.
-    unsafe {
-        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
-        let failed =
-            libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program);
-        assert_eq!(failed, 0);
-    }
+    rustix::thread::set_no_new_privs(true).unwrap();
+    // SAFETY: the kernel copies the filter, which lives until then.
+    let failed = unsafe {
+        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
+    };
+    assert_eq!(failed, 0);
 }

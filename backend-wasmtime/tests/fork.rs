@@ -11,6 +11,7 @@ use pvf_host_core::{
     backend::{Execute, ExecuteError},
     primitives::ExecutorParams,
 };
+use rustix::thread::{SecureComputingMode, set_secure_computing_mode};
 
 #[test]
 fn a_hundred_children_call_into_what_their_parent_loaded() {
@@ -80,12 +81,7 @@ fn a_call_that_grows_no_memory_needs_no_system_call() {
         let artifact = prepare(&module(&fields), &params).unwrap();
         on_big_stack(|| {
             let mut loaded = Wasmtime.load(&artifact, &params).unwrap();
-            let filter = || {
-                // SAFETY: takes rights from this thread, the only one of the child, and nothing else.
-                let failed =
-                    unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_STRICT) };
-                assert_eq!(failed, 0);
-            };
+            let filter = || set_secure_computing_mode(SecureComputingMode::Strict).unwrap();
             let output = call_in_child(&mut *loaded, b"hi", filter, |result| match result {
                 Ok(output) => output,
                 Err(ExecuteError::Trap(_)) => b"trap".to_vec(),

@@ -9,7 +9,7 @@ use crate::{
     job::{Ending, Job, JobLog, JobSocket, Outcome, Watch},
     prepare::panic_message,
 };
-use memmap2::{Mmap, MmapMut};
+use memmap2::{MmapMut, MmapOptions, MmapRaw};
 use parity_scale_codec::{Compact, CompactLen, Decode, Encode};
 use pvf_host_core::{
     backend::{self, Artifact, ExecuteError, LoadedArtifact, MachineError},
@@ -35,7 +35,7 @@ use std::{
     ops::Range,
     os::fd::{AsFd, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
-    thread,
+    slice, thread,
     time::Instant,
 };
 
@@ -118,7 +118,7 @@ fn load(
     request: &LoadRequest,
     artifact: OwnedFd,
     input: OwnedFd,
-) -> Result<(Box<dyn LoadedArtifact>, Mmap), LoadResponse> {
+) -> Result<(Box<dyn LoadedArtifact>, MmapRaw), LoadResponse> {
     let refused = |error: io::Error| LoadResponse::Failed(MachineError(error.to_string()).into());
     failpoint::reach(Point::WorkerLoad).map_err(refused)?;
     let descriptor =
@@ -128,9 +128,7 @@ fn load(
     if request.key.checksum(artifact.bytes()) != request.checksum {
         return Err(LoadResponse::Corrupted);
     }
-    // SAFETY: the file is the host's, which has sealed its size, and writes to it only while no job
-    // of this worker reads: between a response and the next request.
-    let input = unsafe { Mmap::map(&File::from(input)) }.map_err(refused)?;
+    let input = MmapOptions::new().map_raw_read_only(&File::from(input)).map_err(refused)?;
     let loaded =
         descriptor.execute.load(&artifact, &request.params).map_err(LoadResponse::Failed)?;
     Ok((loaded, input))
@@ -179,7 +177,8 @@ struct Worker<'a> {
     confinement: Confinement,
     params: &'a ExecutorParams,
     artifact: Box<dyn LoadedArtifact>,
-    input: Mmap,
+    /// Memory that the host writes to between a response and the next request.
+    input: MmapRaw,
 }
 
 impl Worker<'_> {
@@ -291,8 +290,13 @@ impl Worker<'_> {
     }
 }
 
-fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &[u8]) -> Infallible {
+fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &MmapRaw) -> Infallible {
     let start = socket.wait_for_start::<Start>();
+    // SAFETY: the map lasts as long as this process, and as it is, since the host has sealed the
+    // file's size. The host has written the input before it sent the request that the start tells of,
+    // and writes the next one after the response, before which the worker has reaped this process. Not
+    // a moment earlier may there be a slice: a job is forked while the host still writes.
+    let input = unsafe { slice::from_raw_parts(input.as_ptr(), input.len()) };
     let log = Box::new(JobLog::new(socket.clone()));
     let call = AssertUnwindSafe(|| {
         let input = input.get(..start.input_len as usize).unwrap_or(input);

@@ -1,11 +1,8 @@
 //! Calling in a forked child, as a worker's jobs do.
 
 use pvf_host_core::backend::{ExecuteError, LoadedArtifact};
-use std::{
-    fs::File,
-    io::{Read, Write},
-    os::fd::{FromRawFd, OwnedFd},
-};
+use rustix::process::{Pid, Resource, Rlimit, WaitOptions, setrlimit, waitpid};
+use std::io::{Read, Write};
 
 /// Forks, calls in the child, and returns what `report` makes of the result there.
 pub(crate) fn call_in_child(
@@ -14,11 +11,7 @@ pub(crate) fn call_in_child(
     prepare: impl FnOnce(),
     report: impl FnOnce(Result<Vec<u8>, ExecuteError>) -> Vec<u8>,
 ) -> Vec<u8> {
-    let mut ends = [0; 2];
-    // SAFETY: `ends` has room for the two descriptors.
-    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
-    // SAFETY: both descriptors were just made, and nobody else owns them.
-    let [from, to] = ends.map(|fd| File::from(unsafe { OwnedFd::from_raw_fd(fd) }));
+    let (mut from, mut to) = std::io::pipe().unwrap();
     // SAFETY: of what the other threads of this process might hold, the child uses the allocator
     // alone, which the C library keeps usable across a fork. It ends without running any destructor.
     let pid = unsafe { libc::fork() };
@@ -26,24 +19,21 @@ pub(crate) fn call_in_child(
     if pid == 0 {
         prepare();
         let output = report(loaded.call("validate_block", input, Box::new(())));
-        let written = (&to).write_all(&output).is_ok();
+        let written = to.write_all(&output).is_ok();
         // SAFETY: ends the process, and touches nothing in it. It is the call for one thread, the only
         // one here, because the strictest filter lets no other through.
         unsafe { libc::syscall(libc::SYS_exit, i32::from(!written)) };
     }
     drop(to);
     let mut output = Vec::new();
-    (&from).read_to_end(&mut output).unwrap();
-    let mut status = 0;
-    // SAFETY: `status` is a valid place for the child's status, and the child is ours.
-    assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
-    assert_eq!(status, 0);
+    from.read_to_end(&mut output).unwrap();
+    let (_, status) = waitpid(Pid::from_raw(pid), WaitOptions::empty()).unwrap().unwrap();
+    assert_eq!(status.exit_status(), Some(0));
     output
 }
 
 /// Lets no more memory of this process become writable than already is.
 pub(crate) fn take_all_memory() {
-    let limit = libc::rlimit { rlim_cur: 1 << 20, rlim_max: 1 << 20 };
-    // SAFETY: `limit` is a valid limit.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_DATA, &raw const limit) }, 0);
+    let limit = Some(1 << 20);
+    setrlimit(Resource::Data, Rlimit { current: limit, maximum: limit }).unwrap();
 }
