@@ -1,5 +1,7 @@
 //! What the host does with an artifact: load it once, fork for each candidate, call in the child.
 
+#![expect(unsafe_code, reason = "installs a filter")]
+
 #[path = "../../backend-wasmtime/tests/common/child.rs"]
 mod child;
 mod common;
@@ -96,8 +98,7 @@ fn strict_filter_but_for_mmap() {
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_mut_ptr() };
     rustix::thread::set_no_new_privs(true).unwrap();
     // SAFETY: the kernel copies the filter, which lives until then.
-    let failed = unsafe {
-        libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program)
-    };
+    let failed =
+        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
     assert_eq!(failed, 0);
 }

@@ -1,5 +1,7 @@
 //! The state behind one instance, and what host functions see of it.
 
+#![expect(unsafe_code, reason = "remembers where the guest's memory lies")]
+
 use crate::error::is_of_machine;
 use pvf_host_core::backend::{GuestLog, LogLevel};
 use pvf_host_functions::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};

@@ -1,5 +1,7 @@
 //! From an artifact to something that can be called.
 
+#![expect(unsafe_code, reason = "loads machine code")]
+
 use crate::{
     call::{Loaded, Next, classify},
     engine, error,

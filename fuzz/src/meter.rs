@@ -1,5 +1,7 @@
 //! How much memory something takes.
 
+#![expect(unsafe_code, reason = "is an allocator")]
+
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},

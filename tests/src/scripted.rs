@@ -3,6 +3,8 @@
 //!
 //! It does nothing to files or to other processes that its script does not name.
 
+#![expect(unsafe_code, reason = "misbehaves")]
+
 use crate::{
     refusals,
     script::{MAGIC, OnCall, OnLoad, OnPrepare, SHARED_MAGIC, Script},

@@ -1,5 +1,7 @@
 //! The worker's end of its connection to the host.
 
+#![expect(unsafe_code, reason = "takes over standard input")]
+
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 use pvf_host_core::{
     failpoint::{self, Point},

@@ -3,6 +3,8 @@
 //! The next job is forked ahead, while the worker has nothing to do, so that a request finds it
 //! waiting for its input.
 
+#![expect(unsafe_code, reason = "forks, and reads shared memory")]
+
 use crate::{
     channel::{Channel, HostGone},
     confine::Confinement,

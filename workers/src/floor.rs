@@ -1,5 +1,7 @@
 //! What executing costs with nothing around it: the floor that the host is measured against.
 
+#![expect(unsafe_code, reason = "forks")]
+
 use crate::{
     execute::{ENTRY_POINT, on_guest_stack},
     job::Job,

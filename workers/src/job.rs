@@ -4,6 +4,8 @@
 //! its CPU time from outside, listens to the host meanwhile, and reaps the process. The job's first
 //! answer is its only one; whatever it does after that, it is killed.
 
+#![expect(unsafe_code, reason = "forks, reaps and reads clocks")]
+
 use crate::channel::{Channel, HostGone};
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 use pvf_host_core::{

@@ -1,5 +1,7 @@
 //! The prepare worker: a broker that forks a job for each artifact to be made.
 
+#![expect(unsafe_code, reason = "forks, and asks the kernel what was used")]
+
 use crate::{
     channel::{Channel, HostGone},
     confine::{self, Confinement},

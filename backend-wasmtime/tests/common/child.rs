@@ -1,5 +1,7 @@
 //! Calling in a forked child, as a worker's jobs do.
 
+#![expect(unsafe_code, reason = "forks")]
+
 use pvf_host_core::backend::{ExecuteError, LoadedArtifact};
 use rustix::process::{Pid, Resource, Rlimit, WaitOptions, setrlimit, waitpid};
 use std::io::{Read, Write};

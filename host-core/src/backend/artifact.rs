@@ -1,5 +1,7 @@
 //! The bytes a backend loads.
 
+#![expect(unsafe_code, reason = "maps memory files")]
+
 use memmap2::Mmap;
 use rustix::fs::{MemfdFlags, SealFlags};
 use std::{fs::File, io, io::Write, os::fd::OwnedFd};

@@ -1,5 +1,7 @@
 //! The host's end of a worker's socket.
 
+#![expect(unsafe_code, reason = "has the runtime watch descriptors")]
+
 use super::{
     frame::{Frame, FrameError, FrameReader, FrameWriter},
     protocol::MAX_FRAME,

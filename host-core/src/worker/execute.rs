@@ -1,5 +1,7 @@
 //! The host's end of an execute worker.
 
+#![expect(unsafe_code, reason = "maps a memory file")]
+
 use super::{
     frame::FrameError,
     protocol::{

@@ -3,6 +3,7 @@
 //! Every run is in a session of its own. After each one the session must be empty, and the cache must
 //! hold no unfinished file and no lock.
 
+#![expect(unsafe_code, reason = "runs code between fork and exec")]
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part of this")]
 
 use serde_json::Value;

@@ -6,6 +6,8 @@
 //! killed has gone no step further, and a process needs no right to do any of this: once the board is
 //! mapped, looking at it takes no system call.
 
+#![expect(unsafe_code, reason = "reads shared memory")]
+
 use memmap2::{MmapOptions, MmapRaw};
 use pvf_host_core::{
     failpoint::{self, Point},

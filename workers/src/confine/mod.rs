@@ -13,6 +13,8 @@
 //! * [`Confinement::enter_prepare_job`] and [`Confinement::prepare_job_has_its_threads`]: the same for
 //!   a prepare job, which needs threads.
 
+#![expect(unsafe_code, reason = "exchanges descriptors by their numbers")]
+
 mod namespaces;
 mod privileges;
 

@@ -1,5 +1,7 @@
 //! Namespaces that a worker makes for itself, and the empty root directory.
 
+#![expect(unsafe_code, reason = "unshares and pivots")]
+
 use pvf_host_core::sandbox::{Findings, Measure, Measures, State};
 use rustix::thread::UnshareFlags;
 use std::{ffi::CStr, io, ptr};

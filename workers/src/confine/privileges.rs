@@ -1,5 +1,7 @@
 //! A worker's user, its capabilities, and its Landlock domain.
 
+#![expect(unsafe_code, reason = "changes user")]
+
 use landlock::{
     ABI, Access, AccessFs, AccessNet, LandlockStatus, RestrictionStatus, Ruleset, RulesetAttr,
     RulesetCreatedAttr, RulesetError, Scope,
