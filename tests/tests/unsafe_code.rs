@@ -1,8 +1,8 @@
-//! Whether the book's page about unsafe code lists the files that have some, and whether all of it says
-//! why it is sound.
+//! Whether the book's page about unsafe code lists the files that have some, and whether all of it
+//! says why it is sound.
 //!
-//! The compiler refuses unsafe code in all other files. That each block has a comment is looked at by
-//! Clippy too, in what it is run on.
+//! The compiler refuses unsafe code in all other files. That each block has a comment is looked at
+//! by Clippy too, in what it is run on.
 
 use std::{
     collections::BTreeSet,

@@ -295,9 +295,10 @@ impl Worker<'_> {
 fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &MmapRaw) -> Infallible {
     let start = socket.wait_for_start::<Start>();
     // SAFETY: the map lasts as long as this process, and as it is, since the host has sealed the
-    // file's size. The host has written the input before it sent the request that the start tells of,
-    // and writes the next one after the response, before which the worker has reaped this process. Not
-    // a moment earlier may there be a slice: a job is forked while the host still writes.
+    // file's size. The host has written the input before it sent the request that the start tells
+    // of, and writes the next one after the response, before which the worker has reaped this
+    // process. Not a moment earlier may there be a slice: a job is forked while the host still
+    // writes.
     let input = unsafe { slice::from_raw_parts(input.as_ptr(), input.len()) };
     let log = Box::new(JobLog::new(socket.clone()));
     let call = AssertUnwindSafe(|| {
