@@ -14,6 +14,7 @@ use pvf_host_core::{
     artifact::{Cache, CacheEntry, CacheLock},
     backend::BackendId,
     primitives::{ExecutorParam, ExecutorParams},
+    sandbox::{Measures, Sandbox},
     validate_with_retry,
     worker::{WorkerProgram, protocol::WorkerKind},
 };
@@ -437,6 +438,11 @@ impl<T> fmt::Debug for Submitted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Submitted")
     }
+}
+
+/// No measure against what workers and jobs do.
+pub fn no_sandbox() -> Sandbox {
+    Sandbox::default().only(Measures::none()).accept_insecure()
 }
 
 /// What a future comes to, if it does before only a bug can be the reason.

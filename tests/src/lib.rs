@@ -35,7 +35,7 @@ mod wait;
 // For the backends that it brings along: host and worker must have the same.
 use pvf_workers as _;
 
-pub use fixture::{Programs, Scratch, Submitted, TestHost, valid_head};
+pub use fixture::{Programs, Scratch, Submitted, TestHost, no_sandbox, valid_head};
 pub use script::{OnCall, OnLoad, OnPrepare, Script};
 use wait::DEADLINE;
 pub use wait::{eventually, eventually_some};

@@ -12,6 +12,8 @@ pub const VISIBLE_CPU_TIME: Duration = Duration::from_millis(20);
 pub struct Process {
     /// Its number.
     pub pid: Pid,
+    /// Its number in the innermost namespace that it is in.
+    pub inner_pid: i32,
     /// The number of its parent.
     pub parent: i32,
     /// The letter by which the kernel names its state: `T` is stopped, `Z` a zombie.
@@ -27,6 +29,17 @@ impl Process {
     pub fn is_our_child(&self) -> bool {
         self.parent == rustix::process::getpid().as_raw_pid()
     }
+}
+
+/// The number of this process where the tests run, which is another than it knows itself by in a
+/// namespace. To be asked before the process gives up what it can see of the machine.
+///
+/// # Panics
+///
+/// When `/proc` can't be read.
+pub fn own_pid() -> u32 {
+    let own = fs::read_link("/proc/self").expect("/proc can be read");
+    own.to_str().and_then(|pid| pid.parse().ok()).expect("it is a number")
 }
 
 /// Whether a process has a descriptor.
@@ -54,12 +67,15 @@ pub fn naming(path: &Path) -> Vec<Process> {
 pub fn look(pid: i32) -> Option<Process> {
     let directory = Path::new("/proc").join(pid.to_string());
     let stat = fs::read_to_string(directory.join("stat")).ok()?;
+    let status = fs::read_to_string(directory.join("status")).ok()?;
+    let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
     let command_line = fs::read(directory.join("cmdline")).ok()?;
     // The program's name comes before, in parentheses, and may contain anything.
     let fields: Vec<_> = stat.rsplit_once(") ")?.1.split(' ').collect();
     let ticks: u64 = fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?;
     Some(Process {
         pid: Pid::from_raw(pid)?,
+        inner_pid: pids.split_whitespace().next_back()?.parse().ok()?,
         parent: fields.get(1)?.parse().ok()?,
         state: fields.first()?.chars().next()?,
         cpu: Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()),

@@ -6,7 +6,7 @@
 #![expect(unsafe_code, reason = "misbehaves")]
 
 use crate::{
-    refusals,
+    processes, refusals,
     script::{MAGIC, OnCall, OnLoad, OnPrepare, SHARED_MAGIC, Script},
 };
 use parity_scale_codec::{Decode, DecodeAll, Encode};
@@ -22,7 +22,7 @@ use rustix::{
     process::Signal,
     time::{ClockId, clock_gettime},
 };
-use std::{hint::black_box, time::Duration};
+use std::{hint::black_box, sync::OnceLock, time::Duration};
 
 /// The name of the scripted backend.
 pub const ID: BackendId = BackendId::from_static("scripted");
@@ -54,6 +54,14 @@ inventory::submit! {
 }
 
 struct Scripted;
+
+/// The worker that this process is, or whose job it is.
+static WORKER: OnceLock<u32> = OnceLock::new();
+
+/// Takes note of what worker this process is. To be called first thing in a worker's `main`.
+pub fn note_worker() {
+    let _ = WORKER.set(processes::own_pid());
+}
 
 /// What an artifact consists of.
 #[derive(Encode, Decode)]
@@ -99,7 +107,7 @@ impl Prepare for Scripted {
             OnPrepare::SleepForever => sleep_forever(),
             OnPrepare::Allocate(mebibytes) => allocate(mebibytes),
         }
-        Ok(Content { script, prepared_by: parent(), padding }.encode())
+        Ok(Content { script, prepared_by: WORKER.get().copied().unwrap_or(0), padding }.encode())
     }
 
     fn check_runtime_construction(
@@ -220,10 +228,6 @@ fn said_by_block(input: &[u8]) -> Result<OnCall, ExecuteError> {
     OnCall::decode_all(&mut &params.block_data.0[..]).map_err(trap)
 }
 
-fn parent() -> u32 {
-    rustix::process::getppid().map_or(0, |pid| pid.as_raw_pid().unsigned_abs())
-}
-
 /// Uses CPU time in this thread.
 fn spin(time: Duration) {
     let used = || {
@@ -235,7 +239,7 @@ fn spin(time: Duration) {
 }
 
 fn sleep_forever() {
-    spin(crate::processes::VISIBLE_CPU_TIME * 2);
+    spin(processes::VISIBLE_CPU_TIME * 2);
     loop {
         std::thread::sleep(Duration::from_secs(3600));
     }

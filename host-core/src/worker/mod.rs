@@ -8,9 +8,11 @@
 //! and reaps the process.
 
 mod connection;
+mod control_group;
 pub(crate) mod execute;
 pub mod frame;
 pub(crate) mod prepare;
+mod process;
 pub mod protocol;
 pub(crate) mod spawn;
 

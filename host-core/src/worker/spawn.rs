@@ -3,29 +3,28 @@
 use super::{
     WORKER_ARGUMENT,
     connection::{Connection, watch},
+    control_group::{ControlGroup, ControlGroups},
     frame::FrameError,
+    process::{Child, Starter},
     protocol::{
         FileIdentity, HostHello, PACKAGE_VERSION, PROTOCOL_VERSION, WorkerHello, WorkerKind,
     },
 };
 use crate::{
     failpoint::{self, Point},
-    sandbox::{Findings, Sandbox},
+    sandbox::{Findings, Measure, Sandbox},
 };
 use rustix::{
-    fs::OFlags,
+    fs::{Mode, OFlags},
     net::{AddressFamily, SocketFlags, SocketType},
     pipe::PipeFlags,
-    process::{Pid, PidfdFlags, Signal},
+    process::Signal,
 };
 use std::{
     fmt, io,
-    os::{
-        fd::OwnedFd,
-        unix::process::{CommandExt, ExitStatusExt},
-    },
+    os::{fd::OwnedFd, unix::process::ExitStatusExt},
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Stdio},
+    process::ExitStatus,
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
     time::Duration,
@@ -116,9 +115,10 @@ enum Task {
 
 struct Spawned {
     process: OwnedProcess,
-    pidfd: OwnedFd,
     socket: OwnedFd,
     stderr: OwnedFd,
+    /// What came of the measures that the host takes.
+    findings: Findings,
 }
 
 impl Spawner {
@@ -130,10 +130,16 @@ impl Spawner {
     ) -> io::Result<Self> {
         let (tasks, inbox) = mpsc::channel();
         let program = program.path().to_owned();
-        let thread = std::thread::Builder::new().name("pvf-spawner".into()).spawn({
-            let (program, tasks) = (program.clone(), tasks.clone());
-            move || run_spawner(&program, &tasks, &inbox)
-        })?;
+        let mut workshop = Workshop {
+            program: program.clone(),
+            starter: Starter::new(sandbox.measures()),
+            control_groups: sandbox.control_group().map(ControlGroups::new),
+            sandbox: sandbox.clone(),
+            tasks: tasks.clone(),
+        };
+        let thread = std::thread::Builder::new()
+            .name("pvf-spawner".into())
+            .spawn(move || workshop.run(&inbox))?;
         let configured = FileIdentity::of(&program).ok();
         let build = Arc::default();
         let sandbox = Arc::new(sandbox.clone());
@@ -166,101 +172,119 @@ struct Build {
     findings: Findings,
 }
 
-fn run_spawner(program: &Path, tasks: &mpsc::Sender<Task>, inbox: &mpsc::Receiver<Task>) {
-    while let Ok(task) = inbox.recv() {
-        match task {
-            Task::Spawn(kind, reply) => {
-                if let Err(Ok(spawned)) = reply.send(spawn(program, kind, tasks)) {
-                    // Nobody waits for it any more.
-                    spawned.process.reap();
+/// What the spawner's thread works with.
+struct Workshop {
+    program: PathBuf,
+    starter: Starter,
+    control_groups: Option<ControlGroups>,
+    sandbox: Sandbox,
+    tasks: mpsc::Sender<Task>,
+}
+
+impl Workshop {
+    fn run(&mut self, inbox: &mpsc::Receiver<Task>) {
+        while let Ok(task) = inbox.recv() {
+            match task {
+                Task::Spawn(kind, reply) => {
+                    if let Err(Ok(spawned)) = reply.send(self.spawn(kind)) {
+                        // Nobody waits for it any more.
+                        spawned.process.reap();
+                    }
                 }
+                Task::Reap(doomed) => drop(doomed),
+                Task::ShutDown => break,
             }
-            Task::Reap(doomed) => drop(doomed),
-            Task::ShutDown => break,
+        }
+    }
+
+    fn spawn(&mut self, kind: WorkerKind) -> io::Result<Spawned> {
+        failpoint::reach(Point::HostSpawn)?;
+        let (ours, theirs) = rustix::net::socketpair(
+            AddressFamily::UNIX,
+            SocketType::STREAM,
+            SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+            None,
+        )?;
+        // Nobody reads this pipe until the worker is dead, so a worker that fills it must not block.
+        let (stderr, their_stderr) =
+            rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let nowhere =
+            rustix::fs::open("/dev/null", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let group = self.control_group(kind);
+        let arguments = [WORKER_ARGUMENT, kind.as_str()];
+        let (child, mut findings) =
+            self.starter.start(&self.program, &arguments, [theirs, nowhere, their_stderr])?;
+        // It waits for the host's greeting, and so is in the group before it does anything.
+        let admit = |group: &ControlGroup| group.admit(child.pid());
+        let admitted = group.as_ref().map_err(String::clone).and_then(admit);
+        findings.attempt(self.sandbox.measures(), Measure::ControlGroup, || admitted);
+        let doomed = Doomed { child, _group: group.ok() };
+        let process = OwnedProcess { doomed: Some(doomed), tasks: self.tasks.clone() };
+        Ok(Spawned { process, socket: ours, stderr, findings })
+    }
+
+    fn control_group(&self, kind: WorkerKind) -> Result<ControlGroup, String> {
+        match &self.control_groups {
+            _ if !self.sandbox.measures().contains(Measure::ControlGroup) => {
+                Err("it is switched off".into())
+            }
+            Some(groups) => groups.make(kind),
+            None => Err("no control group was configured".into()),
         }
     }
 }
 
-/// A process that is killed and reaped, in the thread that drops this.
+/// A process that is killed and reaped, in the thread that drops this. All in its group is killed with
+/// it: a worker's jobs end with it by themselves, but a program that was configured by mistake may have
+/// started others.
 #[derive(Debug)]
-struct Doomed(Child);
+struct Doomed {
+    child: Child,
+    /// Dropped after the process has been reaped.
+    _group: Option<ControlGroup>,
+}
 
 impl Drop for Doomed {
     fn drop(&mut self) {
-        kill(&self.0);
-        // Fails only if the process has been reaped already.
-        let _ = self.0.wait();
+        self.child.kill();
+        // Fails only if somebody else has reaped it.
+        let _ = self.child.wait();
     }
-}
-
-/// Kills a process that has not been reaped, and all in its group: a worker's jobs end with it by
-/// themselves, but a program that was configured by mistake may have started others.
-fn kill(child: &Child) {
-    // Fails only if nobody is left in the group.
-    let _ = rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL);
 }
 
 /// A process that was started, wherever on its way it is. Dropping this kills the process; the
 /// spawner's thread reaps it.
 #[derive(Debug)]
 struct OwnedProcess {
-    /// Taken to be reaped, or once it has been.
-    child: Option<Child>,
+    /// Taken when this is dropped.
+    doomed: Option<Doomed>,
     tasks: mpsc::Sender<Task>,
 }
 
 impl OwnedProcess {
+    fn child(&mut self) -> &mut Child {
+        &mut self.doomed.as_mut().expect("it is there until this is dropped").child
+    }
+
     /// Kills and reaps the process in this thread.
     fn reap(mut self) {
-        drop(self.child.take().map(Doomed));
+        drop(self.doomed.take());
     }
 
     /// How the process ended, which must have happened. It is reaped by this.
     fn status(&mut self) -> Option<ExitStatus> {
-        let child = self.child.as_mut()?;
         // What it has left of its group.
-        kill(child);
-        let status = child.try_wait().ok()??;
-        self.child = None;
-        Some(status)
+        self.child().kill();
+        self.child().try_wait().ok()?
     }
 }
 
 impl Drop for OwnedProcess {
     fn drop(&mut self) {
-        if let Some(child) = self.child.take() {
-            kill(&child);
+        if let Some(doomed) = self.doomed.take() {
+            doomed.child.kill();
             // Without a spawner, it is reaped here.
-            let _ = self.tasks.send(Task::Reap(Doomed(child)));
-        }
-    }
-}
-
-fn spawn(program: &Path, kind: WorkerKind, tasks: &mpsc::Sender<Task>) -> io::Result<Spawned> {
-    failpoint::reach(Point::HostSpawn)?;
-    let (ours, theirs) = rustix::net::socketpair(
-        AddressFamily::UNIX,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
-        None,
-    )?;
-    // Nobody reads this pipe until the worker is dead, so a worker that fills it must not block.
-    let (stderr, their_stderr) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    let child = Command::new(program)
-        .args([WORKER_ARGUMENT, kind.as_str()])
-        .env_clear()
-        .process_group(0)
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null())
-        .stderr(Stdio::from(their_stderr))
-        .spawn()?;
-    let pid = Pid::from_child(&child);
-    let process = OwnedProcess { child: Some(child), tasks: tasks.clone() };
-    match rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK) {
-        Ok(pidfd) => Ok(Spawned { process, pidfd, socket: ours, stderr }),
-        Err(error) => {
-            process.reap();
-            Err(error.into())
+            let _ = self.tasks.send(Task::Reap(doomed));
         }
     }
 }
@@ -306,11 +330,10 @@ impl SpawnerHandle {
         self.tasks.send(Task::Spawn(kind, reply)).map_err(|_| SpawnError::ShuttingDown)?;
         let spawned = spawned.await.map_err(|_| SpawnError::ShuttingDown)?;
         let start = |error| SpawnError::Start { path: path(), error };
-        let Spawned { process, pidfd, socket, stderr } = spawned.map_err(start)?;
+        let Spawned { mut process, socket, stderr, findings } = spawned.map_err(start)?;
         let mut process = WorkerProcess {
-            pid: process.child.as_ref().map_or(0, Child::id),
+            pid: process.child().pid().as_raw_pid().unsigned_abs(),
             process,
-            pidfd,
             stderr,
             connection: Connection::new(socket).map_err(start)?,
         };
@@ -319,7 +342,7 @@ impl SpawnerHandle {
             protocol: PROTOCOL_VERSION,
             expected_program: self.build().map(|build| build.file),
             measures: self.sandbox.measures(),
-            findings: Findings::default(),
+            findings,
         };
         let reason = match tokio::time::timeout(self.timeout, process.greet(&hello)).await {
             Ok(Ok(hello)) => match self.check(&hello) {
@@ -426,7 +449,6 @@ impl fmt::Display for Obituary {
 pub(crate) struct WorkerProcess {
     pid: u32,
     process: OwnedProcess,
-    pidfd: OwnedFd,
     stderr: OwnedFd,
     pub(crate) connection: Connection,
 }
@@ -447,12 +469,11 @@ impl WorkerProcess {
         // A worker that closed its socket is about to exit: give it the time to do so by itself, so
         // that its own status is seen.
         const GRACE: Duration = Duration::from_millis(500);
-        if let Ok(pidfd) = self.pidfd.try_clone().and_then(watch)
+        let child = self.process.child();
+        if let Ok(pidfd) = child.pidfd().try_clone().and_then(watch)
             && tokio::time::timeout(GRACE, pidfd.readable()).await.is_err()
         {
-            if let Some(child) = &self.process.child {
-                kill(child);
-            }
+            child.kill();
             let _ = pidfd.readable().await;
         }
         Obituary { status: self.process.status(), last_words: self.last_words() }

@@ -13,13 +13,14 @@ use pvf_host_core::{
     failpoint::{self, Point},
     worker::WORKER_ARGUMENT,
 };
+use pvf_tests::processes;
 use std::{
     fs::{self, File},
     hint, io,
     path::{Path, PathBuf},
     sync::{
         OnceLock,
-        atomic::{AtomicU32, Ordering::SeqCst},
+        atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
@@ -85,8 +86,9 @@ struct Layout {
     left: AtomicU32,
     fired: AtomicU32,
     reached: [AtomicU32; POINTS],
-    /// Processes that wait for somebody to be killed.
-    waiting: [AtomicU32; PLACES],
+    /// Processes that wait for somebody to be killed: the upper half is the number of the host or the
+    /// worker, the lower half that which the process knows itself by.
+    waiting: [AtomicU64; PLACES],
 }
 
 /// The shared memory of a test's processes.
@@ -97,8 +99,10 @@ pub struct Board(MmapRaw);
 #[derive(Debug)]
 pub struct Waiting {
     place: usize,
-    /// The process.
-    pub pid: i32,
+    /// The process, if it is a host or a worker, or the worker whose job it is.
+    pub owner: i32,
+    /// The number that the process knows itself by, in the namespace of `owner`.
+    pub inner_pid: i32,
 }
 
 /// The file of the board beside a worker program.
@@ -163,8 +167,11 @@ impl Board {
     /// Who waits for somebody to be killed, for the current plan.
     pub fn waiting(&self) -> Vec<Waiting> {
         let places = self.layout().waiting.iter().enumerate();
-        let waiting = places.map(|(place, pid)| Waiting { place, pid: pid.load(SeqCst) as i32 });
-        waiting.filter(|waiting| waiting.pid != 0).collect()
+        let waiting = places.map(|(place, who)| {
+            let who = who.load(SeqCst);
+            Waiting { place, owner: (who >> 32) as i32, inner_pid: who as u32 as i32 }
+        });
+        waiting.filter(|waiting| waiting.inner_pid != 0).collect()
     }
 
     /// Says that `waiting` has waited long enough, and whether somebody was there to be killed: if
@@ -202,14 +209,15 @@ impl Board {
             }
             return Ok(());
         }
-        let pid = std::process::id();
+        let owner = OWNER.get().copied().unwrap_or(0);
+        let who = u64::from(owner) << 32 | u64::from(std::process::id());
         let place = loop {
-            let free = |place: &&AtomicU32| place.compare_exchange(0, pid, SeqCst, SeqCst).is_ok();
+            let free = |place: &&AtomicU64| place.compare_exchange(0, who, SeqCst, SeqCst).is_ok();
             if let Some(place) = layout.waiting.iter().find(free) {
                 break place;
             }
         };
-        while place.load(SeqCst) == pid {
+        while place.load(SeqCst) == who {
             hint::spin_loop();
         }
         Ok(())
@@ -248,10 +256,13 @@ fn error(point: Point) -> i32 {
 }
 
 static BOARD: OnceLock<Board> = OnceLock::new();
+/// The host or the worker that looked at the board: this process, or the one that forked it.
+static OWNER: OnceLock<u32> = OnceLock::new();
 
 /// Has this process look at the board beside `worker`, if there is one.
 pub fn watch(worker: &Path) {
     if let Ok(board) = Board::open(worker) {
+        let _ = OWNER.set(processes::own_pid());
         let _ = BOARD.set(board);
         failpoint::set_hook(|point| BOARD.get().map_or(Ok(()), |board| board.reach(point)));
     }

@@ -192,26 +192,17 @@ impl<'a> HostProcess<'a> {
             parents.iter().any(|parent| parent.pid.as_raw_pid() == process.parent)
         };
         let jobs: Vec<_> = all.iter().filter(|process| is_of(process, &workers)).collect();
-        let itself = |among: Vec<&'_ Process>| {
-            let mut found = pids(among);
-            found.retain(|pid| pid.as_raw_pid() == waiting.pid);
-            found
-        };
+        let is_owner = |process: &&Process| process.pid.as_raw_pid() == waiting.owner;
+        let job = jobs
+            .iter()
+            .copied()
+            .find(|job| job.parent == waiting.owner && job.inner_pid == waiting.inner_pid);
         match plan.fault {
             Fault::Fail | Fault::Delay => vec![],
             Fault::KillHost => vec![host],
-            Fault::KillWorker if waiting.pid == host.as_raw_pid() => pids(workers),
-            Fault::KillWorker => {
-                let job = jobs.iter().find(|job| job.pid.as_raw_pid() == waiting.pid);
-                let worker = job.map_or(waiting.pid, |job| job.parent);
-                let mut found = pids(workers);
-                found.retain(|pid| pid.as_raw_pid() == worker);
-                found
-            }
-            Fault::KillJob => {
-                let is_job = jobs.iter().any(|job| job.pid.as_raw_pid() == waiting.pid);
-                if is_job { itself(jobs) } else { pids(jobs) }
-            }
+            Fault::KillWorker if waiting.owner == host.as_raw_pid() => pids(workers),
+            Fault::KillWorker => pids(workers.into_iter().filter(is_owner).collect()),
+            Fault::KillJob => job.map_or_else(|| pids(jobs), |job| vec![job.pid]),
         }
     }
 }
