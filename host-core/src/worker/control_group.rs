@@ -233,3 +233,154 @@ fn write(path: &Path, content: &str) -> io::Result<()> {
 fn gibibytes(bytes: u64) -> String {
     format!("{} GiB", bytes as f64 / f64::from(1 << 30))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Child, Command};
+
+    /// A directory for groups, removed with all that is in it.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        /// None where there is no cgroup v2 file system, or none that can be written to.
+        fn new(name: &str) -> Option<Self> {
+            let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+            let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+            let mount = mounts.find(|fields| fields.get(2) == Some(&"cgroup2"));
+            let name = format!("test-{name}-{}", std::process::id());
+            let path = mount.map(|fields| Path::new(fields[1]).join(name));
+            let path = path.filter(|path| fs::create_dir(path).is_ok());
+            if path.is_none() {
+                println!("skipped: there is no cgroup v2 directory that can be written to");
+            }
+            path.map(Self)
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(&self.0).unwrap().map(Result::unwrap);
+            let entries = entries.filter(|entry| entry.file_type().unwrap().is_dir());
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            for name in self.names() {
+                let _ = fs::remove_dir(self.0.join(name));
+            }
+            fs::remove_dir(&self.0).unwrap();
+        }
+    }
+
+    fn sleep() -> Child {
+        Command::new("/bin/sleep").arg("1000").spawn().unwrap()
+    }
+
+    fn group_of(process: &Child) -> String {
+        let groups = fs::read_to_string(format!("/proc/{}/cgroup", process.id())).unwrap();
+        groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_group_bounds_who_is_admitted_and_takes_all_in_it_along() {
+        let Some(directory) = Directory::new("bounds") else { return };
+        let groups = ControlGroups::new(&directory.0);
+        for kind in [WorkerKind::Prepare, WorkerKind::Execute] {
+            let group = groups.make(kind).unwrap();
+            let [name] = &directory.names()[..] else { panic!("{:?}", directory.names()) };
+            let mut processes = [sleep(), sleep()];
+            for process in &processes {
+                assert!(!group_of(process).ends_with(name));
+                let state = group.admit(Pid::from_child(process));
+                assert!(group_of(process).ends_with(name));
+                check(&directory, &group, kind, state);
+            }
+            let path = group.path.clone();
+            let bound = |file| fs::read_to_string(path.join(file)).unwrap();
+            assert_eq!(bound("cgroup.max.descendants"), "0\n");
+            drop(group);
+            assert_eq!(directory.names(), [] as [String; 0]);
+            for process in &mut processes {
+                assert!(!process.wait().unwrap().success());
+            }
+        }
+    }
+
+    /// Checks what is said of a group, and that it is so.
+    fn check(
+        directory: &Directory,
+        group: &ControlGroup,
+        kind: WorkerKind,
+        state: Result<State, String>,
+    ) {
+        let has = |file: &str, controller| {
+            let content = fs::read_to_string(directory.0.join(file)).unwrap();
+            content.split_whitespace().any(|it| it == controller)
+        };
+        let Bounds { memory_max, processes_max } = Bounds::of(kind);
+        let memory = ("memory", "memory.max", memory_max.to_string());
+        let pids = ("pids", "pids.max", processes_max.to_string());
+        let mut are_all_there = true;
+        for (controller, file, bound) in [memory, pids] {
+            let set = fs::read_to_string(group.path.join(file));
+            if has("cgroup.controllers", controller) {
+                assert_eq!(set.unwrap().trim_end(), bound);
+            } else {
+                assert_eq!(set.unwrap_err().kind(), io::ErrorKind::NotFound);
+                are_all_there = false;
+                let reason = state.as_ref().unwrap_err();
+                assert!(reason.contains(controller), "{reason}");
+                assert!(reason.contains("cgroup.subtree_control"), "{reason}");
+            }
+        }
+        if are_all_there {
+            let [gibibytes, processes] = match kind {
+                WorkerKind::Prepare => [16, 512],
+                WorkerKind::Execute => [8, 64],
+            };
+            let more = format!("memory {gibibytes} GiB, {processes} processes");
+            assert_eq!(state, Ok(State::Holds(more)));
+        } else {
+            println!("skipped: bounds that this machine does not have");
+        }
+    }
+
+    #[test]
+    fn only_what_hosts_that_are_gone_have_left_is_removed() {
+        let Some(directory) = Directory::new("left") else { return };
+        let own = ControlGroups::new(&directory.0).make(WorkerKind::Execute).unwrap();
+        let own_name = own.path.file_name().unwrap().to_str().unwrap().to_owned();
+        // The last are left by one that had the number that this process has.
+        let later = format!("pvf-{}-{}", std::process::id(), u64::MAX);
+        let in_use = "pvf-4194305-1";
+        for name in ["pvf-4194305-0", in_use, "pvf-4194305", "pvf-x-0", "other", &later] {
+            fs::create_dir(directory.0.join(name)).unwrap();
+        }
+        let mut process = sleep();
+        fs::write(directory.0.join(in_use).join("cgroup.procs"), process.id().to_string()).unwrap();
+        ControlGroups::new(&directory.0);
+        let mut expected = ["other", "pvf-4194305", "pvf-x-0", in_use, &own_name];
+        expected.sort_unstable();
+        assert_eq!(directory.names(), expected);
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
+
+    #[test]
+    fn an_ordinary_directory_or_none_is_refused_and_left_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let left = directory.path().join("pvf-4194305-0");
+        fs::create_dir(&left).unwrap();
+        let missing = directory.path().join("missing");
+        for path in [directory.path(), &missing, Path::new("/dev/null")] {
+            let reason = ControlGroups::new(path).make(WorkerKind::Execute).unwrap_err();
+            assert!(reason.contains(path.to_str().unwrap()), "{reason}");
+        }
+        assert_eq!(fs::read_dir(&directory).unwrap().count(), 1);
+        assert!(left.is_dir());
+    }
+}

@@ -4,15 +4,24 @@ use crate::{host, host_with, scratch};
 use pvf_host_core::{
     InternalError, PrepareError, StartError, ValidationError,
     primitives::{ExecutorParam, ExecutorParams, ValidationResult},
+    sandbox::Sandbox,
     validate_with_retry,
     worker::{WorkerProgram, protocol::WorkerKind},
 };
 use pvf_tests::{
-    OnCall, OnPrepare, Scratch, Script, eventually, processes, programs,
+    OnCall, OnLoad, OnPrepare, Programs, Scratch, Script, TestHost, eventually, processes,
+    programs,
     request::{approval, hash_head},
     valid_head,
 };
-use std::{fs, path::PathBuf, process::Command, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fs, io,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 // Worker programs
 
@@ -74,6 +83,46 @@ async fn a_program_that_says_nothing_is_given_up_and_ended_with_all_that_it_star
         let error = start_error_within(&scratch, Duration::from_millis(100)).await;
         assert!(matches!(error, StartError::Worker(_)), "{script}: {error:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_leaves_no_process_not_even_one_that_has_left_its_session() {
+    if !has_pid_namespaces() {
+        println!("skipped: there are no PID namespaces here");
+        return;
+    }
+    let scratch = scratch();
+    // The second shell is known by the name that it is given.
+    scratch.install_script("setsid /bin/sh -c 'sleep 1000; exit' \"$0\" & exec 0<&-; wait");
+    let start = scratch.start(scratch.config());
+    let has_left = eventually("a process has left the session", || {
+        let sessions: HashSet<_> = scratch
+            .processes()
+            .iter()
+            .filter_map(|process| rustix::process::getsid(Some(process.pid)).ok())
+            .collect();
+        sessions.len() == 2
+    });
+    tokio::select! {
+        _ = start => {},
+        () = has_left => {},
+    }
+    scratch.assert_nothing_is_left().await;
+}
+
+/// Whether the host may make PID namespaces for its workers.
+fn has_pid_namespaces() -> bool {
+    let may_make = |namespaces| {
+        let mut probe = Command::new("/bin/true");
+        // SAFETY: the forked process runs this alone, which is one system call.
+        unsafe { probe.pre_exec(move || result(libc::unshare(namespaces))) };
+        probe.status().is_ok_and(|status| status.success())
+    };
+    may_make(libc::CLONE_NEWPID) || may_make(libc::CLONE_NEWPID | libc::CLONE_NEWUSER)
+}
+
+fn result(of_call: i32) -> io::Result<()> {
+    if of_call == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -355,4 +404,160 @@ async fn a_host_that_is_killed_takes_all_its_processes_along() {
     host.wait().unwrap();
     eventually("all of its processes are gone", || processes::naming(&worker).is_empty()).await;
     fs::remove_dir_all(worker).unwrap();
+}
+
+// Hosts with fewer rights, or more
+
+/// Runs in a process of its own, started by the tests below, which give it a directory.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "is no test, but the host of one"]
+async fn a_host_of_somebody_else() {
+    let leak = |path: PathBuf| -> &'static Path { Box::leak(path.into_boxed_path()) };
+    let directory = PathBuf::from(std::env::var_os("PVF_TEST_DIRECTORY").expect("there is one"));
+    let worker = leak(directory.join("worker"));
+    let programs = Programs { worker, bare_worker: worker, scratch: leak(directory) };
+    let host = TestHost::new(programs, |_| {}).await;
+    let request = approval(Script::default().pvf());
+    assert_eq!(valid_head(host.validate(request.clone()).await), hash_head(&request));
+    let reason = host.validate(approval(Script::load(OnLoad::Abort).pvf())).await.verdict;
+    assert!(matches!(reason, Err(ValidationError::PossiblyInvalid(_))), "{reason:?}");
+    let worker = host.worker(WorkerKind::Prepare);
+    let is_first = processes::look(worker.as_raw_pid()).unwrap().inner_pid == 1;
+    println!("<{is_first}>");
+    host.shut_down().await;
+}
+
+/// Runs that as a user that owns nothing. Whether its workers were in PID namespaces. None if there
+/// can't be such a host.
+fn has_namespaces_as_nobody(user_namespaces: bool) -> Option<bool> {
+    const NOBODY: u32 = 65534;
+    let directory = tempfile::tempdir().unwrap();
+    let is_root = rustix::process::geteuid().is_root();
+    let (host, worker) = (directory.path().join("host"), directory.path().join("worker"));
+    for (from, to) in [(&*std::env::current_exe().unwrap(), &host), (programs!().worker, &worker)] {
+        // By another process, like a script.
+        assert!(Command::new("cp").arg(from).arg(to).status().unwrap().success());
+    }
+    let mut command = Command::new(&host);
+    command
+        .args(["--ignored", "--exact", "workers::a_host_of_somebody_else", "--nocapture"])
+        .env("PVF_TEST_DIRECTORY", directory.path());
+    let (mut user, mut group) =
+        (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    if is_root {
+        for path in [directory.path(), &host, &worker] {
+            std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+        command.uid(NOBODY).gid(NOBODY);
+        (user, group) = (NOBODY, NOBODY);
+    }
+    if !user_namespaces {
+        let maps = [
+            ("/proc/self/setgroups", "deny".to_owned()),
+            ("/proc/self/gid_map", format!("{group} {group} 1")),
+            ("/proc/self/uid_map", format!("{user} {user} 1")),
+        ];
+        let enter = move || {
+            // SAFETY: neither takes a pointer. A process that has changed its user can't reach its own
+            // files below without the first.
+            unsafe {
+                result(libc::prctl(libc::PR_SET_DUMPABLE, 1, 0, 0, 0))?;
+                result(libc::unshare(libc::CLONE_NEWUSER))?;
+            }
+            maps.iter().try_for_each(|(path, content)| fs::write(path, content))?;
+            fs::write("/proc/sys/user/max_user_namespaces", "0")
+        };
+        // SAFETY: the forked process runs this alone, and it makes system calls and no more.
+        unsafe { command.pre_exec(enter) };
+    }
+    let output = match command.output() {
+        Ok(output) => output,
+        Err(error) => {
+            println!("skipped: there can't be such a host: {error}");
+            return None;
+        }
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    Some(text.contains("<true>"))
+}
+
+#[test]
+fn a_host_that_is_not_root_has_workers_in_namespaces_like_any_other() {
+    let has_namespaces = has_namespaces_as_nobody(true);
+    if has_pid_namespaces() {
+        assert_eq!(has_namespaces, Some(true));
+    } else {
+        println!("skipped: there are no PID namespaces here");
+    }
+}
+
+#[test]
+fn a_host_that_may_make_no_namespaces_does_its_work_without() {
+    let has_namespaces = has_namespaces_as_nobody(false);
+    assert_ne!(has_namespaces, Some(true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_worker_is_in_a_control_group_of_its_own_as_long_as_it_lives() {
+    let Some(directory) = control_group() else {
+        println!("skipped: there is no cgroup v2 directory that can be written to");
+        return;
+    };
+    let groups = || -> Vec<PathBuf> {
+        let entries = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.is_dir()).collect()
+    };
+    let host = host_with(|config| {
+        config.sandbox = Sandbox::default().in_control_group(&directory);
+    })
+    .await;
+    valid_head(host.validate(approval(Script::default().pvf())).await);
+    host.rest().await;
+    let all = host.scratch().processes();
+    let mut seen = HashMap::new();
+    for process in &all {
+        let groups = format!("/proc/{}/cgroup", process.pid.as_raw_pid());
+        let groups = fs::read_to_string(groups).unwrap();
+        let group = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap().to_owned();
+        seen.entry(group).or_insert_with(Vec::new).push(process.is_our_child());
+    }
+    // A prepare worker, and an execute worker with a job.
+    let mut members: Vec<_> = seen.values().map(Vec::len).collect();
+    members.sort_unstable();
+    assert_eq!(members, [1, 2], "{seen:?}");
+    assert_eq!(groups().len(), 2);
+    for (group, members) in &seen {
+        assert!(groups().iter().any(|path| path.ends_with(Path::new(group).file_name().unwrap())));
+        assert_eq!(members.iter().filter(|is_worker| **is_worker).count(), 1);
+    }
+    processes::kill(host.worker(WorkerKind::Execute)).await;
+    eventually("its group is gone", || groups().len() == 1).await;
+    host.shut_down().await;
+    assert_eq!(groups(), [] as [PathBuf; 0]);
+    fs::remove_dir(directory).unwrap();
+}
+
+/// A new directory for control groups.
+fn control_group() -> Option<PathBuf> {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let mount = mounts.find(|fields| fields.get(2) == Some(&"cgroup2"))?;
+    let directory = Path::new(mount[1]).join(format!("test-host-{}", std::process::id()));
+    fs::create_dir(&directory).ok()?;
+    Some(directory)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_control_group_that_is_none_keeps_no_host_from_its_work() {
+    let host = host_with(|config| {
+        let ordinary = config.cache_dir.with_file_name("ordinary");
+        fs::create_dir(&ordinary).unwrap();
+        config.sandbox = Sandbox::default().in_control_group(ordinary);
+    })
+    .await;
+    valid_head(host.validate(approval(Script::default().pvf())).await);
+    let ordinary = host.scratch().cache().with_file_name("ordinary");
+    assert_eq!(fs::read_dir(ordinary).unwrap().count(), 0);
+    host.shut_down().await;
 }

@@ -297,3 +297,108 @@ fn what_was_refused_is_missing_and_why_is_said() {
     assert!(said.contains("switched off"), "{said}");
     assert_eq!(findings.state(Measure::UserNamespace), Some(&State::SwitchedOff));
 }
+
+// Machines with fewer rights
+
+/// Who a host is, and what it may not do.
+#[derive(Debug, Clone, Copy)]
+struct Circumstances {
+    user: u32,
+    may_administrate: bool,
+    user_namespaces: bool,
+}
+
+/// Runs in a process of its own, started by the test below, in a user namespace.
+#[test]
+#[ignore = "is no test, but part of one"]
+fn a_host_elsewhere() {
+    let mut starter = Starter::new(Measures::all());
+    let (status, _, findings) = output_of(&mut starter, "/bin/cat", &[CHILD]);
+    let (map, _, _) = output_of(&mut starter, "/bin/cat", &["/proc/self/uid_map"]);
+    let is_first = line(&status, "NSpid").last() == Some(&"1");
+    assert_eq!(is_first, findings.holds(Measure::PidNamespace));
+    let said = |measure| findings.state(measure).map_or("nobody".into(), State::to_string);
+    println!("<{}>", said(Measure::PidNamespace));
+    println!("<{}>", said(Measure::UserNamespace));
+    println!("<{}>", map.split_whitespace().collect::<Vec<_>>().join(" "));
+    println!("<{}>", line(&status, "CapEff")[0]);
+}
+
+/// What that says: of the two namespaces, the map of users and the capabilities. None if there can't be
+/// such a host.
+fn said_by_host(circumstances: Circumstances) -> Option<[String; 4]> {
+    let Circumstances { user, may_administrate, user_namespaces } = circumstances;
+    let (own_user, own_group) = (rustix::process::geteuid(), rustix::process::getegid());
+    let maps = [
+        ("/proc/self/setgroups", "deny".to_owned()),
+        ("/proc/self/gid_map", format!("{user} {} 1", own_group.as_raw())),
+        ("/proc/self/uid_map", format!("{user} {} 1", own_user.as_raw())),
+    ];
+    let mut host = Command::new(std::env::current_exe().unwrap());
+    let name = format!("{}::a_host_elsewhere", module_path!());
+    host.args(["--ignored", "--exact", name.split_once("::").unwrap().1, "--nocapture"]);
+    let enter = move || {
+        // SAFETY: takes no pointer.
+        if unsafe { libc::unshare(libc::CLONE_NEWUSER) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        for (path, content) in &maps {
+            std::fs::write(path, content)?;
+        }
+        if !user_namespaces {
+            std::fs::write("/proc/sys/user/max_user_namespaces", "0")?;
+        }
+        const CAP_SYS_ADMIN: libc::c_ulong = 21;
+        if !may_administrate {
+            // SAFETY: takes no pointer.
+            assert_eq!(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, CAP_SYS_ADMIN, 0, 0, 0) }, 0);
+        }
+        Ok(())
+    };
+    // SAFETY: the forked process runs this alone, and it makes system calls and no more.
+    unsafe { std::os::unix::process::CommandExt::pre_exec(&mut host, enter) };
+    let output = match host.output() {
+        Ok(output) => output,
+        Err(error) => {
+            println!("skipped: there can't be such a host: {error}");
+            return None;
+        }
+    };
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{circumstances:?}: {text}");
+    let said: Vec<_> = text.split(['<', '>']).skip(1).step_by(2).map(str::to_owned).collect();
+    Some(said.try_into().unwrap())
+}
+
+#[test]
+fn a_host_that_is_not_root_makes_a_user_namespace_if_it_may() {
+    let ordinary = Circumstances { user: 1000, may_administrate: false, user_namespaces: true };
+    let Some([pid, user, map, capabilities]) = said_by_host(ordinary) else { return };
+    assert_eq!([&*pid, &*user, &*map], ["holds", "holds", "0 1000 1"]);
+    // It keeps those of its namespace.
+    assert_ne!(u64::from_str_radix(&capabilities, 16).unwrap(), 0);
+
+    let denied = Circumstances { user_namespaces: false, ..ordinary };
+    let Some([pid, user, _, capabilities]) = said_by_host(denied) else { return };
+    for said in [pid, user] {
+        assert!(said.starts_with("missing:") && said.contains("No space left"), "{said}");
+    }
+    assert_eq!(u64::from_str_radix(&capabilities, 16).unwrap(), 0);
+}
+
+#[test]
+fn a_host_that_is_root_makes_a_user_namespace_only_if_it_must() {
+    let root = Circumstances { user: 0, may_administrate: true, user_namespaces: true };
+    for user_namespaces in [true, false] {
+        let root = Circumstances { user_namespaces, ..root };
+        let Some([pid, user, ..]) = said_by_host(root) else { return };
+        assert_eq!([&*pid, &*user], ["holds", "nobody"]);
+    }
+    let weak = Circumstances { may_administrate: false, ..root };
+    let Some([pid, user, map, _]) = said_by_host(weak) else { return };
+    assert_eq!([&*pid, &*user, &*map], ["holds", "holds", "0 0 1"]);
+    let weakest = Circumstances { user_namespaces: false, ..weak };
+    let Some([pid, user, ..]) = said_by_host(weakest) else { return };
+    assert!(pid.contains("No space left") && pid.contains("not permitted"), "{pid}");
+    assert_eq!(user, "nobody");
+}
