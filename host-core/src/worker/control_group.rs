@@ -297,7 +297,7 @@ mod tests {
                 assert!(!group_of(process).ends_with(name));
                 let state = group.admit(Pid::from_child(process));
                 assert!(group_of(process).ends_with(name));
-                check(&directory, &group, kind, state);
+                check(&directory, &group, kind, &state);
             }
             let path = group.path.clone();
             let bound = |file| fs::read_to_string(path.join(file)).unwrap();
@@ -315,7 +315,7 @@ mod tests {
         directory: &Directory,
         group: &ControlGroup,
         kind: WorkerKind,
-        state: Result<State, String>,
+        state: &Result<State, String>,
     ) {
         let has = |file: &str, controller| {
             let content = fs::read_to_string(directory.0.join(file)).unwrap();
@@ -343,7 +343,7 @@ mod tests {
                 WorkerKind::Execute => [8, 64],
             };
             let more = format!("memory {gibibytes} GiB, {processes} processes");
-            assert_eq!(state, Ok(State::Holds(more)));
+            assert_eq!(*state, Ok(State::Holds(more)));
         } else {
             println!("skipped: bounds that this machine does not have");
         }

@@ -6,6 +6,8 @@
 //! `Prepared::become_program`, allocates nothing, takes no lock, and makes nothing but system calls on
 //! what was prepared for it.
 
+#![expect(unsafe_code, reason = "clones this process, and has the clone become another program")]
+
 use crate::sandbox::{Findings, Measure, Measures, State};
 use rustix::{
     fs::OFlags,
@@ -204,6 +206,13 @@ impl Namespaces {
             Measure::PidNamespace,
             state(Measure::PidNamespace, self.pid, |refused| refused.pid),
         );
+        if !is_root {
+            findings.record(Measure::OwnUser, State::NotNeeded("the host is not root".into()));
+        } else if self.user && measures.contains(Measure::OwnUser) {
+            let reason =
+                "a root that lacks the right to make namespaces can't be another user in one";
+            findings.record(Measure::OwnUser, State::Missing(reason.into()));
+        }
         if self.user || !is_root {
             findings.record(
                 Measure::UserNamespace,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     failpoint::{self, Point},
-    sandbox::{Findings, Measure, Sandbox},
+    sandbox::{Findings, Measure, Sandbox, State},
 };
 use rustix::{
     fs::{Mode, OFlags},
@@ -215,22 +215,20 @@ impl Workshop {
         let (child, mut findings) =
             self.starter.start(&self.program, &arguments, [theirs, nowhere, their_stderr])?;
         // It waits for the host's greeting, and so is in the group before it does anything.
-        let admit = |group: &ControlGroup| group.admit(child.pid());
-        let admitted = group.as_ref().map_err(String::clone).and_then(admit);
-        findings.attempt(self.sandbox.measures(), Measure::ControlGroup, || admitted);
-        let doomed = Doomed { child, _group: group.ok() };
+        findings.attempt(self.sandbox.measures(), Measure::ControlGroup, || match &group {
+            Some(Ok(group)) => group.admit(child.pid()),
+            Some(Err(reason)) => Err(reason.clone()),
+            None => Ok(State::NotNeeded("none was configured".into())),
+        });
+        let doomed = Doomed { child, _group: group.and_then(Result::ok) };
         let process = OwnedProcess { doomed: Some(doomed), tasks: self.tasks.clone() };
         Ok(Spawned { process, socket: ours, stderr, findings })
     }
 
-    fn control_group(&self, kind: WorkerKind) -> Result<ControlGroup, String> {
-        match &self.control_groups {
-            _ if !self.sandbox.measures().contains(Measure::ControlGroup) => {
-                Err("it is switched off".into())
-            }
-            Some(groups) => groups.make(kind),
-            None => Err("no control group was configured".into()),
-        }
+    /// None if there is to be none.
+    fn control_group(&self, kind: WorkerKind) -> Option<Result<ControlGroup, String>> {
+        let groups = self.control_groups.as_ref()?;
+        self.sandbox.measures().contains(Measure::ControlGroup).then(|| groups.make(kind))
     }
 }
 

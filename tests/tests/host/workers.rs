@@ -1,5 +1,7 @@
 //! Worker programs that are none, workers that are kept, and workers that die.
 
+#![expect(unsafe_code, reason = "starts processes with fewer rights")]
+
 use crate::{host, host_with, scratch};
 use pvf_host_core::{
     InternalError, PrepareError, StartError, ValidationError,

@@ -1,3 +1,5 @@
+#![expect(unsafe_code, reason = "changes what a process inherits")]
+
 use super::*;
 use std::{collections::BTreeSet, fs::File, io::Read, process::Command};
 
