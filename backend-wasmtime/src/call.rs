@@ -4,8 +4,7 @@ use crate::{
     error,
     instance::{Guest, InitialMemoryAboveLimit, State},
     load::{Linked, Ready},
-    metering,
-    prepare::Form,
+    prepare::{Form, START},
 };
 use pvf_host_core::backend::{
     ExecuteError, GuestLog, LoadedArtifact, MachineError, RuntimeConstructionError,
@@ -79,15 +78,15 @@ impl LoadedArtifact for Loaded {
     }
 }
 
-/// Runs a start function that instantiating has not run.
+/// Runs the start function, if there is one.
 fn start(ready: &mut Ready, form: Form) -> Result<(), ExecuteError> {
-    if form != Form::MeteredWithStart {
+    if !form.has_start() {
         return Ok(());
     }
     let store = &mut ready.store;
     let function = ready
         .instance
-        .get_typed_func::<(), ()>(&mut *store, metering::START)
+        .get_typed_func::<(), ()>(&mut *store, START)
         .map_err(|error| RuntimeConstructionError(format!("{error:#}")))?;
     function.call(&mut *store, ()).map_err(|error| classify(&error, store.data_mut()))
 }

@@ -47,7 +47,7 @@ impl Linked {
         self.form
     }
 
-    /// Makes an instance. Runs the guest's start function, if there is one and it is not metered.
+    /// Makes an instance. Runs no code of the guest.
     pub(crate) fn instantiate(&self, log: Box<dyn GuestLog>) -> Result<Ready, ExecuteError> {
         let engine = self.pre.module().engine();
         let mut store = Store::new(engine, State::new(self.page_limit, log));
@@ -64,22 +64,17 @@ impl Linked {
     }
 }
 
-/// Maps the artifact, links it, and instantiates it if that runs no code of the guest.
+/// Maps the artifact, links it, and instantiates it, which runs no code of the guest.
 pub(crate) fn load(artifact: &Artifact, params: &ExecutorParams) -> Result<Loaded, LoadError> {
     let linked = link(artifact, params)?;
     // What a thread needs to handle traps. A forked job has the thread that forks it.
     Engine::tls_eager_initialize();
-    let next = match linked.form {
-        Form::WithStart => Next::Instantiate,
-        Form::Plain | Form::Metered | Form::MeteredWithStart => {
-            match linked.instantiate(Box::new(())) {
-                Ok(ready) => Next::Ready(ready),
-                Err(ExecuteError::RuntimeConstruction(error)) => return Err(error.into()),
-                Err(ExecuteError::Machine(error)) => return Err(error.into()),
-                // The code's own doing, so every candidate's verdict.
-                Err(error) => Next::Fail(error),
-            }
-        }
+    let next = match linked.instantiate(Box::new(())) {
+        Ok(ready) => Next::Ready(ready),
+        Err(ExecuteError::RuntimeConstruction(error)) => return Err(error.into()),
+        Err(ExecuteError::Machine(error)) => return Err(error.into()),
+        // The code's own doing, so every candidate's verdict.
+        Err(error) => Next::Fail(error),
     };
     Ok(Loaded::new(linked, next))
 }

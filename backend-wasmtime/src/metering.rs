@@ -20,8 +20,8 @@
 //! adds comes behind all that it has. An export of its own under a reserved name, which nobody would
 //! look for, is left out.
 //!
-//! A start function would run before anybody could say how much gas there is. So it becomes an
-//! exported function ([`START`]), which is called first thing after that has been said.
+//! A start function would run before anybody could say how much gas there is. But it has become an
+//! exported function ([`START`](crate::prepare::START)), which is called first thing after that has been said.
 
 use crate::bulk;
 use pvf_host_core::backend::RuntimeConstructionError;
@@ -33,16 +33,12 @@ use wasm_instrument::{
     gas_metering::{
         Backend, ConstantCostRules, GasMeter, MemoryGrowCost, Rules, inject, mutable_global,
     },
-    parity_wasm::elements::{
-        BlockType, ExportEntry, FuncBody, Instruction, Internal, Module, Section,
-    },
+    parity_wasm::elements::{BlockType, FuncBody, Instruction, Module, Section},
 };
 use wasmtime::{AsContextMut, Global, Instance, Val};
 
 /// The name of the global with the gas that is left.
 const GAS_LEFT: &str = "pvf-host: gas left";
-/// The name of what was the start function.
-pub(crate) const START: &str = "pvf-host: start";
 
 /// What the stack limiter puts before a call and behind it, in instructions.
 const BEFORE_CALL: usize = 10;
@@ -64,18 +60,7 @@ impl Original {
 /// When the rewriting did something else than was expected.
 pub(crate) fn meter(mut module: Module, original: &Original) -> Result<Module, String> {
     if let Some(exports) = module.export_section_mut() {
-        exports.entries_mut().retain(|export| ![GAS_LEFT, START].contains(&export.field()));
-    }
-    if let Some(start) = module.start_section() {
-        module.clear_start_section();
-        if module.export_section().is_none() {
-            module
-                .insert_section(Section::Export(Default::default()))
-                .map_err(|error| error.to_string())?;
-        }
-        if let Some(exports) = module.export_section_mut() {
-            exports.entries_mut().push(ExportEntry::new(START.into(), Internal::Function(start)));
-        }
+        exports.entries_mut().retain(|export| export.field() != GAS_LEFT);
     }
     // It was for validation alone, and would come behind the function that is added.
     module.sections_mut().retain(|section| !matches!(section, Section::DataCount(_)));

@@ -4,6 +4,13 @@
 //! `wasm-instrument`, for it is consensus down to its oddities: which code can be read, what a call
 //! costs, and that instrumenting code with an imported global gives invalid code.
 //!
+//! # Start functions
+//!
+//! A start function would run while the module is instantiated, which a worker does ahead, where no code
+//! of the guest may run, and which takes system calls that a job can't make. So it becomes an exported
+//! function ([`START`]), which a job calls first thing. An export of the code's own under that name, which
+//! nobody would look for, is left out.
+//!
 //! # Format
 //!
 //! An artifact is Wasmtime's, followed by one byte, [`Form`]. Wasmtime itself does not tell.
@@ -18,18 +25,20 @@ use wasm_instrument::parity_wasm::elements::{
 };
 use wasmtime::Engine;
 
+/// The name of what was the start function.
+pub(crate) const START: &str = "pvf-host: start";
+
 /// The artifact's last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Form {
-    /// Instantiating runs no code of the guest.
+    /// Nothing more is to be known.
     Plain = 0,
-    /// Instantiating runs the guest's start function.
+    /// The code has a start function under the name [`START`].
     WithStart = 1,
     /// The code counts its gas.
     Metered = 2,
-    /// The code counts its gas, and has a start function under the name [`metering::START`].
-    /// Instantiating does not run it.
+    /// Both.
     MeteredWithStart = 3,
 }
 
@@ -49,6 +58,11 @@ impl Form {
             (false, true) => Self::Metered,
             (true, true) => Self::MeteredWithStart,
         }
+    }
+
+    /// Whether there is a start function.
+    pub(crate) fn has_start(self) -> bool {
+        matches!(self, Self::WithStart | Self::MeteredWithStart)
     }
 
     /// Whether the code counts its gas.
@@ -161,16 +175,41 @@ fn final_form(
             None => Ok(wasm),
         }
     };
-    if params.max_gas().is_none() {
-        return to_bytes(rewrite(module, params)?);
+    let is_metered = params.max_gas().is_some();
+    let original = is_metered.then(|| metering::Original::of(&module));
+    let mut module = rewrite(module, params)?;
+    if is_metered || module.start_section().is_some() {
+        // What would be refused as it is, such as a start function with parameters, is refused, for the
+        // same reason. And valid code names nothing that will be added.
+        wasmtime::Module::validate(engine, &to_bytes(module.clone())?)
+            .map_err(|error| format!("{error:#}"))?;
     }
-    let original = metering::Original::of(&module);
-    let module = rewrite(module, params)?;
-    // What would be refused without metering is refused with it, for the same reason. And valid code
-    // names nothing that metering will add.
-    wasmtime::Module::validate(engine, &to_bytes(module.clone())?)
-        .map_err(|error| format!("{error:#}"))?;
-    to_bytes(metering::meter(module, &original)?)
+    export_start(&mut module)?;
+    match original {
+        Some(original) => to_bytes(metering::meter(module, &original)?),
+        None => to_bytes(module),
+    }
+}
+
+/// Makes the start function, if there is one, a function like any other, exported as [`START`].
+fn export_start(module: &mut Module) -> Result<(), String> {
+    let Some(start) = module.start_section() else { return Ok(()) };
+    module.clear_start_section();
+    let exports = exports(module)?;
+    exports.retain(|export| export.field() != START);
+    exports.push(ExportEntry::new(START.into(), Internal::Function(start)));
+    Ok(())
+}
+
+/// The exports of a module, which need not have had any.
+fn exports(module: &mut Module) -> Result<&mut Vec<ExportEntry>, String> {
+    if module.export_section().is_none() {
+        module
+            .insert_section(Section::Export(Default::default()))
+            .map_err(|error| error.to_string())?;
+    }
+    let section = module.export_section_mut().ok_or("a section that was added is not there")?;
+    Ok(section.entries_mut())
 }
 
 fn rewrite(module: Module, params: &ExecutorParams) -> Result<Module, String> {
@@ -202,14 +241,7 @@ fn import_memory_as_export(module: &mut Module) -> Result<(), String> {
     module
         .insert_section(Section::Memory(MemorySection::with_entries(vec![memory])))
         .map_err(|error| format!("memory both imported and defined: {error}"))?;
-    if module.export_section().is_none() {
-        module
-            .insert_section(Section::Export(Default::default()))
-            .map_err(|error| error.to_string())?;
-    }
-    if let Some(exports) = module.export_section_mut() {
-        exports.entries_mut().push(ExportEntry::new(name, Internal::Memory(0)));
-    }
+    exports(module)?.push(ExportEntry::new(name, Internal::Memory(0)));
     Ok(())
 }
 
@@ -292,10 +324,9 @@ mod tests {
         let digest = |params: &[ExecutorParam]| {
             blake2_256(&rewritten(&sample(), &ExecutorParams::new(params.to_vec()))).to_string()
         };
-        // As before there was metering.
         assert_eq!(
             digest(&[]),
-            "0x044dc41a2a4d8ca4bab1eb8074ec38c99b5e575b53804ee9946a482c0f726ac9"
+            "0xba98c9d416a6f1da38c5f23fd1d84d94281cb093073e88580fd7b6db33ca1e9f"
         );
         assert_eq!(
             digest(&[ExecutorParam::MaxGas(1)]),

@@ -18,11 +18,14 @@ use pvf_host_core::{
     },
     primitives::{ExecutorParams, ValidationParams, ValidationResult, blake2_256},
 };
-use rustix::{
-    process::Signal,
-    time::{ClockId, clock_gettime},
+use rustix::process::Signal;
+use std::{
+    hint::black_box,
+    io,
+    sync::{Mutex, OnceLock, PoisonError, mpsc},
+    thread,
+    time::Duration,
 };
-use std::{hint::black_box, sync::OnceLock, time::Duration};
 
 /// The name of the scripted backend.
 pub const ID: BackendId = BackendId::from_static("scripted");
@@ -72,7 +75,28 @@ struct Content {
     padding: Vec<u8>,
 }
 
+/// What is sent to a thread: how long it is to spin, and whom to tell that it has.
+type Task = (Duration, mpsc::Sender<()>);
+
+/// The threads of a prepare job.
+static THREADS: Mutex<Vec<mpsc::Sender<Task>>> = Mutex::new(vec![]);
+
 impl Prepare for Scripted {
+    fn start_threads(&self, _: usize) -> io::Result<()> {
+        let mut threads = THREADS.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..4 {
+            let (sender, tasks) = mpsc::channel::<Task>();
+            thread::Builder::new().spawn(move || {
+                for (time, done) in tasks {
+                    spin(time);
+                    let _ = done.send(());
+                }
+            })?;
+            threads.push(sender);
+        }
+        Ok(())
+    }
+
     fn prevalidate(&self, code: &[u8], _: &ExecutorParams) -> Result<(), BackendPrepareError> {
         match script(code) {
             Some(Script { prepare: OnPrepare::RejectInPrevalidation, .. }) => {
@@ -96,12 +120,15 @@ impl Prepare for Scripted {
             OnPrepare::Abort => std::process::abort(),
             OnPrepare::ExitWithoutAnswer => exit(),
             OnPrepare::Spin { threads, millis } => {
-                let spin = || spin(Duration::from_millis(millis.into()));
-                std::thread::scope(|scope| {
-                    for _ in 0..threads {
-                        scope.spawn(spin);
-                    }
-                });
+                let time = Duration::from_millis(millis.into());
+                let threads =
+                    &THREADS.lock().unwrap_or_else(PoisonError::into_inner)[..threads as usize];
+                let (done, all_done) = mpsc::channel();
+                for thread in threads {
+                    thread.send((time, done.clone())).expect("the thread waits for that");
+                }
+                drop(done);
+                assert_eq!(all_done.iter().count(), threads.len());
             }
             OnPrepare::SpinForever => spin(Duration::MAX),
             OnPrepare::SleepForever => sleep_forever(),
@@ -231,7 +258,9 @@ fn said_by_block(input: &[u8]) -> Result<OnCall, ExecuteError> {
 /// Uses CPU time in this thread.
 fn spin(time: Duration) {
     let used = || {
-        let time = clock_gettime(ClockId::ThreadCPUTime);
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the pointer is to memory of the right type.
+        unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
         Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
     };
     let start = used();
@@ -241,7 +270,8 @@ fn spin(time: Duration) {
 fn sleep_forever() {
     spin(processes::VISIBLE_CPU_TIME * 2);
     loop {
-        std::thread::sleep(Duration::from_secs(3600));
+        // In a job, there is no call for sleeping.
+        thread::park();
     }
 }
 

@@ -117,7 +117,8 @@ impl Job {
                 match pidfd_open(pid, PidfdFlags::empty()) {
                     Ok(pidfd) => Ok(Self { pid, pidfd, socket: ours, reader, is_reaped: false }),
                     Err(errno) => {
-                        let _ = rustix::process::kill_process(pid, Signal::KILL);
+                        // The end of its connection is the end of the job.
+                        drop(ours);
                         let _ = reap(pid);
                         Err(errno.into())
                     }

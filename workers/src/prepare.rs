@@ -92,7 +92,7 @@ fn prepare(
     let is_over_memory = request.memory_limit.is_some_and(|limit| usage.peak_memory > limit);
     Ok(match outcome {
         Outcome::Answered(_) if is_over_memory => Err((PrepareJobError::OutOfMemory, usage)),
-        Outcome::Answered(Ok(())) => match Artifact::seal(output) {
+        Outcome::Answered(Ok(())) => match Artifact::from_sealed(output.into()) {
             Ok(artifact) => Ok((artifact, usage)),
             Err(error) => Err((PrepareJobError::Died(format!("no artifact: {error}")), usage)),
         },
@@ -109,7 +109,7 @@ fn run_job(
     descriptor: &BackendDescriptor,
     request: &PrepareRequest,
     code: &[u8],
-    mut output: File,
+    output: File,
 ) -> Infallible {
     if let Err(error) = start_threads(socket, confinement, descriptor, request.memory_limit) {
         socket.answer(Answer::Err(PrepareJobError::Io(error.to_string())));
@@ -117,35 +117,35 @@ fn run_job(
     let prepared = catch_unwind(AssertUnwindSafe(|| {
         failpoint::reach(Point::JobPrepare)
             .map_err(|error| PrepareJobError::Io(error.to_string()))?;
-        compile(descriptor, request, code)
+        compile(descriptor, request, code, output)
     }));
-    socket.answer(match prepared {
-        Ok(Ok(artifact)) => output
-            .write_all(&artifact)
-            .map_err(|error| PrepareJobError::Io(format!("can't write the artifact: {error}"))),
-        Ok(Err(error)) => Err(error),
-        Err(panic) => Err(PrepareJobError::Panicked(panic_message(&*panic))),
-    })
+    socket.answer(
+        prepared.unwrap_or_else(|panic| Err(PrepareJobError::Panicked(panic_message(&*panic)))),
+    )
 }
 
+/// Leaves the artifact in `output`, sealed.
 fn compile(
     descriptor: &BackendDescriptor,
     request: &PrepareRequest,
     code: &[u8],
-) -> Result<Vec<u8>, PrepareJobError> {
+    mut output: File,
+) -> Result<(), PrepareJobError> {
     let code = compression::decompress(code, request.code_limit as usize)
         .map_err(|error| PrepareJobError::Decompression(error.to_string()))?;
     let backend = descriptor.prepare;
     backend.prevalidate(&code, &request.params).map_err(PrepareJobError::Backend)?;
     let artifact = backend.prepare(&code, &request.params).map_err(PrepareJobError::Backend)?;
+    let artifact = output
+        .write_all(&artifact)
+        .and_then(|()| Artifact::seal(output))
+        .map_err(|error| PrepareJobError::Io(format!("can't write the artifact: {error}")))?;
     if request.check_runtime_construction {
-        let io = |error: io::Error| PrepareJobError::Io(error.to_string());
-        let artifact = Artifact::from_bytes(&artifact).map_err(io)?;
         backend
             .check_runtime_construction(&artifact, &request.params)
             .map_err(PrepareJobError::Unloadable)?;
     }
-    Ok(artifact)
+    Ok(())
 }
 
 /// Starts every thread that the job will have, and confines them all.

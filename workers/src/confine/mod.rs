@@ -15,6 +15,7 @@
 
 #![expect(unsafe_code, reason = "exchanges descriptors by their numbers")]
 
+mod filter;
 mod namespaces;
 mod privileges;
 
@@ -262,17 +263,5 @@ fn memory_deny_write_execute(flags: libc::c_ulong) -> io::Result<()> {
         Err(io::Error::last_os_error())
     } else {
         Ok(())
-    }
-}
-mod filter {
-    #[derive(Clone, Copy)]
-    pub(super) enum Stage {
-        Worker,
-        Loaded,
-        Job,
-        PrepareJob,
-    }
-    pub(super) fn install(_: Stage, _: bool) -> std::io::Result<()> {
-        Err(std::io::Error::other("not yet"))
     }
 }
