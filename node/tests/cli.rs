@@ -6,7 +6,7 @@
 mod place;
 
 use parity_scale_codec::Encode;
-use place::{Place, Run, members, within};
+use place::{Place, Run, within};
 use pvf_host_core::{
     artifact::CacheLock,
     primitives::{Hash, ValidationParams, ValidationParamsExtension, compression, hex},
@@ -712,7 +712,7 @@ fn start_endless(place: &Place) -> Child {
         cache.to_str().unwrap(),
     ]);
     // The program, a prepare worker, an execute worker and its job.
-    let group = within(Duration::from_secs(20), || members(child.id()), |group| group.len() >= 4);
+    let group = within(Duration::from_secs(20), || place.processes(), |group| group.len() >= 4);
     assert!(group.len() >= 4, "{group:?}");
     child
 }

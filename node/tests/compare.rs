@@ -431,7 +431,7 @@ fn an_interrupted_run_leaves_its_log_and_nothing_else() {
         let left = fs::read_dir(place.path("")).unwrap().map(|entry| entry.unwrap().file_name());
         let mut left: Vec<_> = left.collect();
         left.sort_unstable();
-        assert_eq!(left, ["a.toml", "b.toml", "log"]);
+        assert_eq!(left, ["a.toml", "b.toml", "log", "pvf"]);
         assert!(fs::read(&log).unwrap().ends_with(b"\n"));
         fs::remove_file(&log).unwrap();
     }

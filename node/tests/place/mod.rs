@@ -1,7 +1,7 @@
 //! A place to run the program in, and what became of a run.
 //!
-//! Every run is in a session of its own. After each one the session must be empty, and the cache must
-//! hold no unfinished file and no lock.
+//! Every place has a program of its own, by which all processes of a run are found. After each run they
+//! must be gone, and the cache must hold no unfinished file and no lock.
 
 #![expect(unsafe_code, reason = "runs code between fork and exec")]
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part of this")]
@@ -9,12 +9,14 @@
 use serde_json::Value;
 use std::{
     fs,
-    os::unix::process::CommandExt,
-    path::PathBuf,
+    os::unix::{ffi::OsStrExt, process::CommandExt},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pvf");
 
 /// A directory for a test's files, with a cache in it.
 pub struct Place {
@@ -30,7 +32,19 @@ pub struct Run {
 
 impl Place {
     pub fn new() -> Self {
-        Self { directory: tempfile::tempdir().unwrap() }
+        let directory = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let place = Self { directory };
+        if fs::hard_link(PROGRAM, place.program()).is_err() {
+            // By another process, like a script.
+            let copied = Command::new("cp").arg(PROGRAM).arg(place.program()).status();
+            assert!(copied.unwrap().success());
+        }
+        place
+    }
+
+    /// A path of the program that no other place has.
+    fn program(&self) -> PathBuf {
+        self.path("pvf")
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -57,9 +71,9 @@ impl Place {
         script.to_str().unwrap().to_owned()
     }
 
-    /// Starts the program in a session of its own, by which every process that it starts is found.
+    /// Starts the program in a session of its own, without a terminal.
     pub fn start(&self, arguments: &[&str]) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pvf"));
+        let mut command = Command::new(self.program());
         // SAFETY: between fork and exec there is one system call, and nothing is allocated.
         unsafe { command.pre_exec(|| Ok(rustix::process::setsid().map(drop)?)) };
         command
@@ -86,16 +100,32 @@ impl Place {
     }
 
     pub fn finish(&self, child: Child) -> Run {
-        let session = child.id();
         let output = child.wait_with_output().unwrap();
         let run = Run {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         };
-        assert_eq!(within(Duration::from_secs(60), || members(session), Vec::is_empty), [0u32; 0]);
+        let left = within(Duration::from_secs(60), || self.processes(), Vec::is_empty);
+        assert_eq!(left, [0u32; 0]);
         self.assert_cache_is_clean();
         run
+    }
+
+    /// The processes that run the program of this place, or another that is in it.
+    pub fn processes(&self) -> Vec<u32> {
+        let is_here = |path: &[u8]| path.starts_with(self.directory.path().as_os_str().as_bytes());
+        let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
+            let name = entry.ok()?.file_name();
+            let process = Path::new("/proc").join(&name);
+            let program = fs::read_link(process.join("exe")).unwrap_or_default();
+            // A script is an argument of another program.
+            let arguments = fs::read(process.join("cmdline")).unwrap_or_default();
+            let is_ours = is_here(program.as_os_str().as_bytes())
+                || arguments.split(|byte| *byte == 0).take(2).any(is_here);
+            name.to_str()?.parse().ok().filter(|_| is_ours)
+        });
+        processes.collect()
     }
 
     pub fn assert_cache_is_clean(&self) {
@@ -156,20 +186,6 @@ impl Run {
         assert_eq!(self.stdout, "");
         assert!(self.stderr.contains(message), "{}", self.stderr);
     }
-}
-
-/// The processes in a session.
-pub fn members(session: u32) -> Vec<u32> {
-    let session_of = |stat: &str| {
-        // Behind the name, which may hold anything: state, parent, process group, session.
-        stat.rsplit_once(')')?.1.split_whitespace().nth(3)?.parse::<u32>().ok()
-    };
-    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| {
-        let pid = entry.ok()?.file_name().to_str()?.parse::<u32>().ok()?;
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        (session_of(&stat) == Some(session)).then_some(pid)
-    });
-    processes.collect()
 }
 
 /// Looks again and again until what is seen is fine, or the time is over.
