@@ -24,8 +24,8 @@ struct Bounds {
 }
 
 impl Bounds {
-    /// Far above what any work takes: each job has stricter limits of its own. This is for what gets
-    /// around them.
+    /// Far above what any work takes: each job has stricter limits of its own. This is for what
+    /// gets around them.
     const fn of(kind: WorkerKind) -> Self {
         match kind {
             WorkerKind::Execute => Self { memory_max: 8 << 30, processes_max: 64 },
@@ -34,11 +34,12 @@ impl Bounds {
     }
 }
 
-/// What a worker's control group is called, before the host's process number and a number of its own.
+/// What a worker's control group is called, before the host's process number and a number of its
+/// own.
 const PREFIX: &str = "pvf-";
 
-/// The number of the next group that this process makes. All its hosts count on, so that they can share
-/// a directory.
+/// The number of the next group that this process makes. All its hosts count on, so that they can
+/// share a directory.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A directory for the workers' control groups.

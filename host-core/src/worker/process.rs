@@ -1,10 +1,11 @@
-//! Starting a process that lacks, from its first instruction on, what only its parent can keep from it.
+//! Starting a process that lacks, from its first instruction on, what only its parent can keep from
+//! it.
 //!
-//! [`Starter`] calls `clone` itself, because nothing in the standard library makes namespaces. The new
-//! process shares this one's memory until it executes its program, and the thread that started it waits
-//! for that: so it costs the same however much memory the host has. What runs in between,
-//! `Prepared::become_program`, allocates nothing, takes no lock, and makes nothing but system calls on
-//! what was prepared for it.
+//! [`Starter`] calls `clone` itself, because nothing in the standard library makes namespaces. The
+//! new process shares this one's memory until it executes its program, and the thread that started
+//! it waits for that: so it costs the same however much memory the host has. What runs in between,
+//! `Prepared::become_program`, allocates nothing, takes no lock, and makes nothing but system calls
+//! on what was prepared for it.
 
 #![expect(unsafe_code, reason = "clones this process, and has the clone become another program")]
 
@@ -103,11 +104,11 @@ impl Starter {
         Self { measures, settled: None }
     }
 
-    /// Starts a program. Its arguments are its path and these; it gets `descriptors` as its standard
-    /// input, output and error.
+    /// Starts a program. Its arguments are its path and these; it gets `descriptors` as its
+    /// standard input, output and error.
     ///
-    /// Says what came of each measure that is taken here. The first process decides which namespaces
-    /// the others get: where one of these is refused, they are not started.
+    /// Says what came of each measure that is taken here. The first process decides which
+    /// namespaces the others get: where one of these is refused, they are not started.
     ///
     /// # Errors
     ///
@@ -169,8 +170,8 @@ impl Namespaces {
         let both = Self { user, pid };
         let pid_alone = Self { user: false, pid };
         let best_first = match (is_root, pid) {
-            // The user namespace is made by the worker, which first changes its user. But a root that
-            // lacks the right to make other namespaces has it within one.
+            // The user namespace is made by the worker, which first changes its user. But a root
+            // that lacks the right to make other namespaces has it within one.
             (true, true) => vec![pid_alone, both],
             (true, false) => vec![],
             (false, _) => vec![both, Self { user, pid: false }, pid_alone],
@@ -356,7 +357,8 @@ impl Prepared {
                 above_the_first(stdout)?,
                 above_the_first(stderr)?,
             ],
-            // In this order: an unprivileged process may map its group once it can't change its groups.
+            // In this order: an unprivileged process may map its group once it can't change its
+            // groups.
             maps: [
                 (c"/proc/self/setgroups", "deny".into()),
                 (c"/proc/self/gid_map", format!("0 {} 1", group.as_raw())),
@@ -384,10 +386,10 @@ impl Prepared {
         let cloned = {
             // Until it has reset its signals, the new process must run none of this one's handlers.
             let _blocked = SignalsBlocked::new();
-            // SAFETY: `begin` gets a pointer to a `Shared`, as it demands. This thread does not go on
-            // before the new process has ended or executed its program, so that all that it uses here,
-            // its stack included, outlives its use; and the stack is used by it alone. `pidfd` is a
-            // number to which the kernel writes a descriptor, as CLONE_PIDFD has it.
+            // SAFETY: `begin` gets a pointer to a `Shared`, as it demands. This thread does not go
+            // on before the new process has ended or executed its program, so that all that it uses
+            // here, its stack included, outlives its use; and the stack is used by it alone.
+            // `pidfd` is a number to which the kernel writes a descriptor, as CLONE_PIDFD has it.
             let pid = unsafe {
                 libc::clone(
                     begin,
@@ -407,8 +409,8 @@ impl Prepared {
             }
             _ => NotStarted::Failed(error),
         })?;
-        // SAFETY: the kernel has just made this descriptor for this process, which owns it. It is closed
-        // on execution.
+        // SAFETY: the kernel has just made this descriptor for this process, which owns it. It is
+        // closed on execution.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
         let pid = Pid::from_raw(pid).expect("clone gives the parent a process");
         let mut child = Child { pid, pidfd, status: None };
@@ -442,8 +444,8 @@ impl Prepared {
     ///
     /// # Safety
     ///
-    /// For a process that was cloned from this one, shares its memory and has nothing else in common
-    /// with it, while the thread that cloned it waits.
+    /// For a process that was cloned from this one, shares its memory and has nothing else in
+    /// common with it, while the thread that cloned it waits.
     unsafe fn become_program(&self, maps_users: bool) -> Step {
         let is_error = |result: c_int| result == -1;
         if maps_users {
@@ -468,8 +470,8 @@ impl Prepared {
             return Step::LeaveSession;
         }
         for (number, descriptor) in (0..).zip(&self.descriptors) {
-            // SAFETY: the table of descriptors is this process's own copy, and nobody else in it uses
-            // what may have had this number.
+            // SAFETY: the table of descriptors is this process's own copy, and nobody else in it
+            // uses what may have had this number.
             if is_error(unsafe { libc::dup2(descriptor.as_raw_fd(), number) }) {
                 return Step::TakeDescriptors;
             }
@@ -482,8 +484,8 @@ impl Prepared {
         /// A `sigaction` as the kernel knows it: the default handler, no flags, an empty mask.
         static DEFAULT: [u64; 4] = [0; 4];
         for signal in 1..=SIGNALS {
-            // SAFETY: the action is at least as long as the kernel reads. Handlers are not shared with
-            // the parent.
+            // SAFETY: the action is at least as long as the kernel reads. Handlers are not shared
+            // with the parent.
             let reset = unsafe {
                 libc::syscall(
                     libc::SYS_rt_sigaction,
@@ -501,7 +503,8 @@ impl Prepared {
         if set_blocked_signals(0).is_none() {
             return Step::ResetSignals;
         }
-        // SAFETY: the path is null-terminated, the others are null-terminated arrays of such strings.
+        // SAFETY: the path is null-terminated, the others are null-terminated arrays of such
+        // strings.
         unsafe {
             libc::execve(
                 self.program.as_ptr(),
@@ -617,8 +620,8 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        // SAFETY: it was mapped so, and whoever used it has ended or has other memory now. It fails for
-        // no mapping that is there.
+        // SAFETY: it was mapped so, and whoever used it has ended or has other memory now. It fails
+        // for no mapping that is there.
         let _ = unsafe { rustix::mm::munmap(self.0, Self::GUARD + Self::SIZE) };
     }
 }

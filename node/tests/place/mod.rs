@@ -1,7 +1,7 @@
 //! A place to run the program in, and what became of a run.
 //!
-//! Every place has a program of its own, by which all processes of a run are found. After each run they
-//! must be gone, and the cache must hold no unfinished file and no lock.
+//! Every place has a program of its own, by which all processes of a run are found. After each run
+//! they must be gone, and the cache must hold no unfinished file and no lock.
 
 #![expect(unsafe_code, reason = "runs code between fork and exec")]
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part of this")]

@@ -326,8 +326,8 @@ fn a_host_elsewhere() {
     println!("<{}>", line(&status, "CapEff")[0]);
 }
 
-/// What that says: of the two namespaces, the map of users and the capabilities. None if there can't be
-/// such a host.
+/// What that says: of the two namespaces, the map of users and the capabilities. None if there
+/// can't be such a host.
 fn said_by_host(circumstances: Circumstances) -> Option<[String; 4]> {
     let Circumstances { user, may_administrate, user_namespaces } = circumstances;
     let (own_user, own_group) = (rustix::process::geteuid(), rustix::process::getegid());
