@@ -4,7 +4,11 @@
 
 use memmap2::Mmap;
 use rustix::fs::{MemfdFlags, SealFlags};
-use std::{fs::File, io, io::Write, os::fd::OwnedFd};
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::{fd::OwnedFd, unix::fs::MetadataExt},
+};
 
 /// The output of [`Prepare::prepare`](super::Prepare::prepare), as it reaches
 /// [`Execute::load`](super::Execute::load): bytes that nobody can change any more, in a memory file.
@@ -18,11 +22,15 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// The most bytes that an artifact may have.
+    pub const MAX_LEN: u64 = 1 << 30;
+
     /// Copies `bytes` into a new sealed memory file.
     ///
     /// # Errors
     ///
-    /// When the kernel has no memory or no descriptor to give, or `bytes` is empty.
+    /// When the kernel has no memory or no descriptor to give, or `bytes` is empty or longer than
+    /// [`MAX_LEN`](Self::MAX_LEN).
     pub fn from_bytes(bytes: &[u8]) -> io::Result<Self> {
         let mut file = memory_file("pvf-artifact")?;
         file.write_all(bytes)?;
@@ -33,32 +41,53 @@ impl Artifact {
     ///
     /// # Errors
     ///
-    /// When `file` is no memory file made with [`memory_file`], is mapped writable somewhere, or is
-    /// empty.
+    /// When `file` is no memory file made with [`memory_file`], is mapped writable somewhere, is empty
+    /// or longer than [`MAX_LEN`](Self::MAX_LEN), or has holes.
     pub fn seal(file: File) -> io::Result<Self> {
         rustix::fs::fcntl_add_seals(
             &file,
             SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
         )?;
+        Self::from_stranger(file.into())
+    }
+
+    /// Takes a descriptor that may be anything, from somebody who wants the worst.
+    ///
+    /// # Errors
+    ///
+    /// When it is no memory file that is sealed against writing, growing and shrinking, or when that is
+    /// empty or longer than [`MAX_LEN`](Self::MAX_LEN), or has holes: reading those takes memory, and
+    /// where there is none the reader is killed.
+    pub fn from_stranger(descriptor: OwnedFd) -> io::Result<Self> {
+        /// What the kernel calls the file system of memory files of ordinary pages.
+        const TMPFS: i64 = 0x0102_1994;
+        check_seals(&descriptor)?;
+        // From here on it is a memory file, of this size: nothing below can block.
+        let file = File::from(descriptor);
+        if rustix::fs::fstatfs(&file)?.f_type != TMPFS {
+            return Err(refused("the artifact is in pages of another size"));
+        }
+        let metadata = file.metadata()?;
+        if metadata.len() > Self::MAX_LEN {
+            return Err(refused("the artifact is too long"));
+        }
+        const BLOCK: u64 = 512;
+        if metadata.blocks().saturating_mul(BLOCK) < metadata.len() {
+            return Err(refused("the artifact has holes"));
+        }
         Self::from_sealed(file.into())
     }
 
-    /// Takes a memory file that somebody else sealed.
+    /// Takes a memory file that somebody sealed who is trusted.
     ///
     /// # Errors
     ///
     /// When it is not sealed against writing, growing and shrinking, or is empty.
     pub fn from_sealed(file: OwnedFd) -> io::Result<Self> {
-        let needed = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
-        if !rustix::fs::fcntl_get_seals(&file)?.contains(needed) {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the artifact's memory file is not sealed",
-            ));
-        }
+        check_seals(&file)?;
         let file = File::from(file);
         if file.metadata()?.len() == 0 {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the artifact is empty"));
+            return Err(refused("the artifact is empty"));
         }
         // SAFETY: the seals, checked above, forbid every change of content and size for as long as
         // the file exists, so the map stays what it is.
@@ -75,6 +104,19 @@ impl Artifact {
     pub fn file(&self) -> &File {
         &self.file
     }
+}
+
+fn check_seals(file: &OwnedFd) -> io::Result<()> {
+    let needed = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
+    if rustix::fs::fcntl_get_seals(file)?.contains(needed) {
+        Ok(())
+    } else {
+        Err(refused("the artifact's memory file is not sealed"))
+    }
+}
+
+fn refused(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
 /// A new empty memory file that can be sealed, close-on-exec and not executable as a program.
@@ -120,6 +162,61 @@ mod tests {
     fn an_unsealed_file_is_refused() {
         let mut file = memory_file("test").unwrap();
         file.write_all(b"x").unwrap();
-        assert!(Artifact::from_sealed(file.into()).is_err());
+        assert!(Artifact::from_sealed(file.try_clone().unwrap().into()).is_err());
+        assert!(Artifact::from_stranger(file.into()).is_err());
+    }
+
+    fn sealed(file: &File) -> OwnedFd {
+        let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK;
+        rustix::fs::fcntl_add_seals(file, seals).unwrap();
+        file.try_clone().unwrap().into()
+    }
+
+    #[test]
+    fn a_stranger_can_hand_over_a_sealed_memory_file() {
+        let mut file = memory_file("test").unwrap();
+        file.write_all(&[7; 10_001]).unwrap();
+        assert_eq!(Artifact::from_stranger(sealed(&file)).unwrap().bytes(), [7; 10_001]);
+    }
+
+    #[test]
+    fn what_is_no_memory_file_is_refused_without_waiting_for_anybody() {
+        let (pipe, _writer) = rustix::pipe::pipe().unwrap();
+        let (socket, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        let named = tempfile::tempdir().unwrap();
+        let fifo = named.path().join("fifo");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, 0o600.into()).unwrap();
+        let open = |path: &str| OwnedFd::from(File::open(path).unwrap());
+        let fifo = OwnedFd::from(File::options().read(true).write(true).open(&fifo).unwrap());
+        let file = OwnedFd::from(tempfile::tempfile().unwrap());
+        for descriptor in
+            [pipe, socket.into(), fifo, file, open("/"), open("/dev/zero"), open("/proc/self/stat")]
+        {
+            assert!(Artifact::from_stranger(descriptor).is_err());
+        }
+    }
+
+    #[test]
+    fn a_memory_file_that_is_too_long_or_has_holes_is_refused() {
+        for len in [1, 10_000, Artifact::MAX_LEN, Artifact::MAX_LEN + 1, i64::MAX as u64] {
+            let file = memory_file("test").unwrap();
+            file.set_len(len).unwrap();
+            assert!(Artifact::from_stranger(sealed(&file)).is_err(), "{len}");
+        }
+        // One hole, in the middle.
+        let mut file = memory_file("test").unwrap();
+        file.write_all(&[1; 4096]).unwrap();
+        file.set_len(1 << 20).unwrap();
+        assert!(Artifact::from_stranger(sealed(&file)).is_err());
+    }
+
+    #[test]
+    fn a_memory_file_of_large_pages_is_refused() {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING | MemfdFlags::HUGETLB;
+        // A machine that has none of them hands over none.
+        let Ok(file) = rustix::fs::memfd_create("test", flags) else { return };
+        let file = File::from(file);
+        file.set_len(1 << 30).unwrap();
+        assert!(Artifact::from_stranger(sealed(&file)).is_err());
     }
 }
