@@ -21,10 +21,11 @@ use pvf_host_core::{
         PersistedValidationData, PoV, PvfExecKind, PvfPrepKind, ValidationParams,
         ValidationParamsExtension, ValidationResult, compression, hex,
     },
+    sandbox::{Findings, Measure, Measures, State},
     worker::protocol::{
         ByteRange, ExecuteMessage, ExecuteRequest, ExecuteResponse, FileIdentity, HostHello,
-        JobOutcome, JobUsage, LinkedBackend, LoadRequest, LoadResponse, LogLine, PACKAGE_VERSION,
-        PROTOCOL_VERSION, PrepareJobError, PrepareRequest, PrepareResponse, WorkerHello,
+        JobOutcome, JobUsage, KeptLog, LinkedBackend, LoadRequest, LoadResponse, LogLine, Numbered,
+        PACKAGE_VERSION, PROTOCOL_VERSION, PrepareJobError, PrepareRequest, PrepareResponse, WorkerHello,
     },
 };
 use pvf_host_functions::testing::{calls::selector, noise};
@@ -175,25 +176,31 @@ fn worker_messages() {
         pov_limit: 16 << 20,
         cpu_limit: second,
     };
-    let response = |outcome| ExecuteResponse {
-        outcome,
-        usage,
-        gas_used: Some(1000),
-        log: vec![LogLine {
-            level: LogLevel::Info,
-            target: "runtime".into(),
-            message: "hello".into(),
-        }],
-        log_lines_dropped: 1,
+    // The number comes first.
+    let numbered = |message: Vec<u8>| [5u64.encode(), message].concat();
+    let mut log = KeptLog::default();
+    log.push(LogLine {
+        level: LogLevel::Info,
+        target: "runtime".into(),
+        message: "hello".into(),
+    });
+    log.count_dropped(1);
+    let response = |outcome| {
+        let log = log.clone();
+        numbered(ExecuteResponse { outcome, usage, gas_used: Some(1000), log }.encode())
     };
     let message = |index: u8, name: &str, message: Vec<u8>| {
         write("worker_messages", name, &[vec![index], message].concat());
     };
     let program = FileIdentity { device: 1, inode: 2, size: 3, modified: (4, 5) };
+    let mut findings = Findings::default();
+    findings.record(Measure::SystemCallFilter, State::Missing("no".into()));
     let hello = HostHello {
         magic: HostHello::MAGIC,
         protocol: PROTOCOL_VERSION,
         expected_program: Some(program),
+        measures: Measures::all(),
+        findings: findings.clone(),
     };
     message(0, "host-hello", hello.encode());
     let backend = |fingerprint| LinkedBackend { id: WASMTIME, version: "1".into(), fingerprint };
@@ -207,6 +214,7 @@ fn worker_messages() {
             backend(None),
             backend(Some(Err(RuntimeConstructionError("no".into()).into()))),
         ],
+        findings,
     };
     message(1, "worker-hello", hello.encode());
     let prepare = PrepareRequest {
@@ -217,10 +225,10 @@ fn worker_messages() {
         cpu_limit: second,
         memory_limit: Some(1 << 30),
     };
-    message(2, "prepare-request", prepare.encode());
-    message(3, "prepared", PrepareResponse { result: Ok(()), usage }.encode());
+    message(2, "prepare-request", numbered(prepare.encode()));
+    message(3, "prepared", numbered(PrepareResponse { result: Ok(()), usage }.encode()));
     let refused = PrepareJobError::Backend(BackendPrepareError::Compilation("no".into()));
-    message(3, "not-prepared", PrepareResponse { result: Err(refused), usage }.encode());
+    message(3, "not-prepared", numbered(PrepareResponse { result: Err(refused), usage }.encode()));
     let id = ArtifactId {
         code_hash: CodeHash::from(Hash([1; 32])),
         prep_hash: ExecutorParamsPrepHash::from(Hash([2; 32])),
@@ -229,13 +237,13 @@ fn worker_messages() {
     let key = CacheKey::new([4; 32]).checksum_key(&EnvironmentDigest([3; 32]), &id);
     let checksum = key.checksum(b"payload");
     let load = LoadRequest { backend: WASMTIME, params: some_params(), key, checksum };
-    message(4, "load-request", load.encode());
-    message(5, "loaded", LoadResponse::Ready { load: Duration::from_millis(1) }.encode());
-    message(6, "execute", ExecuteMessage::Execute(request.clone()).encode());
+    message(4, "load-request", numbered(load.encode()));
+    message(5, "loaded", numbered(LoadResponse::Ready { load: Duration::from_millis(1) }.encode()));
+    message(6, "execute", ExecuteMessage::Execute(Numbered { id: 5, message: request.clone() }).encode());
     message(7, "execute-request", request.encode());
-    message(8, "result", response(JobOutcome::Result(vec![1, 2, 3])).encode());
+    message(8, "result", response(JobOutcome::Result(vec![1, 2, 3])));
     let trap = JobOutcome::Failed(ExecuteError::Trap("unreachable".into()));
-    message(8, "trap", response(trap).encode());
+    message(8, "trap", response(trap));
 }
 
 fn prepare() {

@@ -16,7 +16,7 @@ use pvf_host_core::{
     },
     worker::protocol::{
         ExecuteMessage, ExecuteRequest, ExecuteResponse, HostHello, JobOutcome, LoadRequest,
-        LoadResponse, PrepareRequest, PrepareResponse, WorkerHello,
+        LoadResponse, Numbered, PrepareRequest, PrepareResponse, WorkerHello,
     },
 };
 use std::fmt::Debug;
@@ -129,13 +129,13 @@ pub fn worker_messages(data: &[u8]) {
     match message % 10 {
         0 => drop(check::<HostHello>(data)),
         1 => drop(check::<WorkerHello>(data)),
-        2 => drop(check::<PrepareRequest>(data)),
-        3 => drop(check::<PrepareResponse>(data)),
-        4 => drop(check::<LoadRequest>(data)),
-        5 => drop(check::<LoadResponse>(data)),
+        2 => drop(check::<Numbered<PrepareRequest>>(data)),
+        3 => drop(check::<Numbered<PrepareResponse>>(data)),
+        4 => drop(check::<Numbered<LoadRequest>>(data)),
+        5 => drop(check::<Numbered<LoadResponse>>(data)),
         6 => drop(check::<ExecuteMessage>(data)),
         7 => drop(check::<ExecuteRequest>(data)),
-        8 => drop(check::<ExecuteResponse>(data)),
+        8 => drop(check::<Numbered<ExecuteResponse>>(data)),
         _ => drop(check::<JobOutcome>(data)),
     }
 }

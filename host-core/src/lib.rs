@@ -12,7 +12,8 @@
 //! * [`backend`] is what an engine has to implement, and how one is chosen,
 //! * [`artifact`] is compiled code, and the cache that it lies in,
 //! * [`worker`] is the protocol between the host and its worker processes,
-//! * [`sandbox`] is what keeps those from the rest of the machine.
+//! * [`sandbox`] is what keeps those from the rest of the machine,
+//! * [`text`] makes harmless what they and guests say.
 //!
 //! The host executes nothing itself. It starts its own program again as a worker, so a program that
 //! embeds it calls `pvf_workers::run_if_worker` first thing in `main`, and thereby also links the
@@ -27,6 +28,7 @@ mod host;
 pub mod primitives;
 mod retry;
 pub mod sandbox;
+pub mod text;
 pub mod worker;
 
 pub use code::{Code, CodeProvider, CodeSource, Pvf};

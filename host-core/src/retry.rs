@@ -5,7 +5,7 @@
 
 use crate::{
     ActiveLeavesUpdate, InternalError, InvalidCandidate, PossiblyInvalid, PrepareError,
-    PrepareReport, Pvf, Validation, ValidationError, ValidationHost, ValidationRequest,
+    PrepareReport, Pvf, Validation, ValidationError, ValidationHost, ValidationRequest, text,
 };
 use async_trait::async_trait;
 use std::{fmt, time::Duration};
@@ -74,22 +74,31 @@ pub async fn validate_with_retry(
         match decision {
             Decision::Stands => return Validation { retried, ..validation },
             Decision::GiveUp(cause) => {
-                tracing::warn!(%error, %cause, "not trying a validation again");
+                tracing::warn!(error = in_log(error), %cause, "not trying a validation again");
                 return Validation { retried, ..validation };
             }
             Decision::Judge(reason) => {
-                tracing::warn!(%error, %reason, "judging a candidate after retrying");
+                tracing::warn!(
+                    error = in_log(error),
+                    reason = in_log(&reason),
+                    "judging a candidate after retrying"
+                );
                 validation.verdict = Err(reason.into());
                 return Validation { retried, ..validation };
             }
             Decision::Retry { cause, delay } => {
                 let delay_ms = delay.as_millis();
-                tracing::warn!(%error, %cause, delay_ms, "trying a validation again");
+                tracing::warn!(error = in_log(error), %cause, delay_ms, "trying a validation again");
                 retried.push(error.clone());
                 tokio::time::sleep(delay).await;
             }
         }
     }
+}
+
+/// One line, whatever a guest has said.
+fn in_log(error: &impl fmt::Display) -> String {
+    text::clean(&error.to_string())
 }
 
 /// Why a validation is tried again. Each cause is good for one retry.

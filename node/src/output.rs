@@ -4,6 +4,7 @@
 //! guest had a say in is [cleaned](clean) before it reaches a terminal.
 
 use crate::{failure::Failure, progress};
+pub(crate) use pvf_host_core::text::clean;
 use serde::Serialize;
 use std::{
     fmt::Write as _,
@@ -35,21 +36,6 @@ pub(crate) fn error(message: &str) {
     let lines: Vec<_> = message.lines().map(clean).collect();
     // There is nowhere else to say that this failed.
     let _ = writeln!(progress::StandardError, "error: {}", lines.join("\n"));
-}
-
-/// Makes text harmless for a terminal: control characters are written as escapes, those too that
-/// change the direction of what follows.
-pub(crate) fn clean(text: &str) -> String {
-    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let mut cleaned = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() || turns(c) {
-            cleaned.extend(c.escape_default());
-        } else {
-            cleaned.push(c);
-        }
-    }
-    cleaned
 }
 
 /// Lines of a name and a value, the values aligned.

@@ -2,7 +2,7 @@
 
 use crate::{
     DEADLINE, eventually, eventually_some,
-    manners::Manners,
+    manners::{Manners, Place},
     processes::{self, Process, VISIBLE_CPU_TIME},
     request::approval,
     script::{OnCall, Script},
@@ -171,6 +171,16 @@ impl Scratch {
     /// Gives bad manners to the workers that are started from now on.
     pub fn teach(&self, manners: Manners) {
         manners.teach(&self.worker());
+    }
+
+    /// Gives bad manners to the next worker that is started and comes by this place.
+    pub fn teach_one(&self, place: Place, manners: Manners) {
+        manners.teach_one(place, &self.worker());
+    }
+
+    /// The process that has misbehaved, once the worker taught last has begun to.
+    pub fn culprit(&self) -> Option<i32> {
+        Manners::culprit(&self.worker())
     }
 
     /// Makes the workers that are started from now on good again.

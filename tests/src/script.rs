@@ -128,6 +128,19 @@ pub enum OnCall {
     Allocate(u32),
     /// The code logs this many lines, each with its number, and the candidate is valid.
     Log(u32),
+    /// The code logs as many lines of as many bytes, and the candidate is valid.
+    LogLong {
+        /// How many lines.
+        lines: u32,
+        /// How long each of them is.
+        bytes: u32,
+    },
+    /// The code traps, and this is what is said about it.
+    TrapWith(String),
+    /// The process sends its worker log lines of this many bytes, and never stops.
+    FloodLog(u32),
+    /// The process announces to its worker an answer of this many bytes, and sends as many.
+    SendAnswer(u64),
 }
 
 impl Script {

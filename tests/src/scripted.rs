@@ -17,6 +17,7 @@ use pvf_host_core::{
         RuntimeConstructionError,
     },
     primitives::{ExecutorParams, ValidationParams, ValidationResult, blake2_256},
+    worker::protocol::LogLine,
 };
 use rustix::process::Signal;
 use std::{
@@ -235,6 +236,27 @@ impl LoadedArtifact for Loaded {
                     log.log(LogLevel::Info, "script", &format!("line {line}"));
                 }
             }
+            OnCall::LogLong { lines, bytes } => {
+                let line = "x".repeat(bytes as usize);
+                for _ in 0..lines {
+                    log.log(LogLevel::Info, "script", &line);
+                }
+            }
+            OnCall::TrapWith(text) => return Err(ExecuteError::Trap(text)),
+            OnCall::FloodLog(bytes) => loop {
+                /// Of a job's messages, in SCALE.
+                const LOG: u8 = 0;
+                let message = "x".repeat(bytes as usize);
+                let line = LogLine { level: LogLevel::Info, target: String::new(), message };
+                let message = (LOG, line).encode();
+                tell_worker(&(message.len() as u64).to_le_bytes());
+                tell_worker(&message);
+            },
+            OnCall::SendAnswer(bytes) => {
+                tell_worker(&bytes.to_le_bytes());
+                tell_worker(&vec![1; bytes as usize]);
+                sleep_forever();
+            }
         }
         Ok(ValidationResult { head_data: head.into(), ..Default::default() }.encode())
     }
@@ -282,6 +304,20 @@ fn allocate(mebibytes: u32) {
 fn exit() -> ! {
     // SAFETY: always sound; nothing of this process is used afterwards.
     unsafe { libc::_exit(0) }
+}
+
+/// Sends bytes through the first socket that this process has.
+fn tell_worker(mut bytes: &[u8]) {
+    for descriptor in 0..100 {
+        while !bytes.is_empty() {
+            // SAFETY: the pointer is to as many bytes as it says. What is no socket stays as it is.
+            let sent = unsafe {
+                libc::send(descriptor, bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL)
+            };
+            let Ok(sent) = usize::try_from(sent) else { break };
+            bytes = &bytes[sent..];
+        }
+    }
 }
 
 fn babble() {

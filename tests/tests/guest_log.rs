@@ -1,12 +1,14 @@
 //! Where a guest's log lines go. In a program of its own, for the log belongs to the whole program.
 
+use pvf_host_core::{InvalidCandidate, ValidationRequest, worker::protocol::WorkerKind};
 use pvf_tests::{OnCall, Script, TestHost, programs, request::approval, valid_head};
 use std::{
-    fmt,
+    fmt, fs,
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 use tracing::{
     Event, Level, Metadata, Subscriber,
@@ -78,11 +80,27 @@ fn taken() -> (Vec<(Level, String)>, u64) {
     (std::mem::take(&mut *LOG.lines.lock().unwrap()), LOG.dropped.swap(0, Ordering::Relaxed))
 }
 
+const LONG_LINES: u32 = 10_000;
+
+fn assert_long_lines_are_counted() {
+    let (lines, dropped) = taken();
+    assert_eq!(lines.len() as u64 + dropped, u64::from(LONG_LINES));
+    assert!((1..10).contains(&lines.len()), "{}", lines.len());
+    assert!(lines.iter().all(|(_, line)| (10 << 10..64 << 10).contains(&line.len())));
+}
+
+/// The most memory that a process has had resident at once, in KiB.
+fn peak_memory_of(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    peak.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
 /// One test, for there is one log.
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_log_through_the_host_and_within_bounds() {
     tracing::subscriber::set_global_default(Collector).unwrap();
-    let host = TestHost::new(programs!(), |_| {}).await;
+    let host = TestHost::new(programs!(), |config| config.wall_clock_factor = 1000).await;
 
     // What is not much arrives in order.
     valid_head(host.validate(approval(Script::call(OnCall::Log(100)).pvf())).await);
@@ -98,13 +116,41 @@ async fn guests_log_through_the_host_and_within_bounds() {
     let expected = (0..lines.len()).map(|n| (Level::INFO, format!("line {n}")));
     assert!(lines.iter().cloned().eq(expected));
 
+    // So it is when that is 10 GB, and none of the processes holds much of it.
+    let flood = OnCall::LogLong { lines: LONG_LINES, bytes: 1 << 20 };
+    let request = approval(Script::call(flood).pvf());
+    let request = ValidationRequest { timeout: Some(Duration::MAX), ..request };
+    let validation = host.validate(request).await;
+    let peak_memory = validation.execute.expect("it was executed").peak_memory;
+    assert!(peak_memory < 200 << 20, "{peak_memory}");
+    valid_head(validation);
+    assert_long_lines_are_counted();
+    for worker in host.workers(WorkerKind::Execute) {
+        let peak_memory = peak_memory_of(worker.as_raw_pid());
+        assert!(peak_memory < 200 << 10, "{peak_memory} KiB");
+    }
+
+    // A job that does not live to say how many there were still shows what came before.
+    let pvf = Script::call(OnCall::FloodLog(100)).pvf();
+    let timeout = Some(Duration::from_millis(50));
+    let endless = host.validate(ValidationRequest { timeout, ..approval(pvf) }).await;
+    assert_eq!(endless.verdict, Err(InvalidCandidate::HardTimeout.into()));
+    let (lines, dropped) = taken();
+    assert!(lines.len() > 100 && dropped > 0, "{} and {dropped}", lines.len());
+
     // A job that has nothing to say says nothing.
     valid_head(host.validate(approval(Script::default().pvf())).await);
     assert_eq!(taken(), (vec![], 0));
 
     #[cfg(feature = "wasmtime")]
     {
-        use pvf_host_core::{Code, InvalidCandidate, Pvf, ValidationError};
+        use pvf_host_core::{Code, Pvf, ValidationError};
+        let guest = wat::parse_str(include_str!("../guests/log-flood.wat")).unwrap();
+        let request = approval(Pvf::new(Code::new(guest)));
+        let request = ValidationRequest { timeout: Some(Duration::MAX), ..request };
+        assert_eq!(valid_head(host.validate(request).await), b"");
+        assert_long_lines_are_counted();
+
         let guest = wat::parse_str(include_str!("../guests/log.wat")).unwrap();
         let verdict = host.validate(approval(Pvf::new(Code::new(guest)))).await.verdict;
         let is_invalid =

@@ -21,8 +21,8 @@ use pvf_host_core::{
         compression::{self, DecompressError},
     },
     worker::protocol::{
-        ByteRange, ExecuteMessage, ExecuteRequest, ExecuteResponse, JobOutcome, JobUsage,
-        LoadRequest, LoadResponse, MAX_RESULT,
+        ByteRange, ExecuteMessage, ExecuteRequest, ExecuteResponse, JobOutcome, JobUsage, KeptLog,
+        LoadRequest, LoadResponse, MAX_RESULT, Numbered,
     },
 };
 use rustix::{
@@ -67,17 +67,19 @@ fn process_memory(params: &ExecutorParams) -> u64 {
 
 /// Works for the host until it is gone.
 pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), HostGone> {
-    let (request, descriptors) = host.receive::<LoadRequest>()?;
+    let (Numbered { id, message: request }, descriptors) =
+        host.receive::<Numbered<LoadRequest>>()?;
+    let numbered = |message: LoadResponse| Numbered { id, message };
     let Ok([artifact, input]) = <[OwnedFd; 2]>::try_from(descriptors) else {
         // The host has sent them, so it was the kernel that had none to give.
         let error = MachineError("no descriptors for the artifact and the input".into());
-        return host.send(&LoadResponse::Failed(error.into()), &[]);
+        return host.send(&numbered(LoadResponse::Failed(error.into())), &[]);
     };
     let failed = |error: io::Error| {
         LoadResponse::Failed(MachineError(format!("can't be confined: {error}")).into())
     };
     if let Err(error) = confinement.limit_memory(process_memory(&request.params)) {
-        return host.send(&failed(error), &[]);
+        return host.send(&numbered(failed(error)), &[]);
     }
     let served = on_guest_stack(&request.params, || {
         let start = Instant::now();
@@ -87,14 +89,14 @@ pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), H
         });
         match loaded {
             Ok((artifact, input)) => {
-                host.send(&LoadResponse::Ready { load: start.elapsed() }, &[])?;
+                host.send(&numbered(LoadResponse::Ready { load: start.elapsed() }), &[])?;
                 let params = &request.params;
                 Worker { host: &mut host, confinement, params, artifact, input }.serve()
             }
-            Err(response) => host.send(&response, &[]),
+            Err(response) => host.send(&numbered(response), &[]),
         }
     });
-    served.unwrap_or_else(|error| host.send(&LoadResponse::Failed(error.into()), &[]))
+    served.unwrap_or_else(|error| host.send(&numbered(LoadResponse::Failed(error.into())), &[]))
 }
 
 /// Runs `work` in a thread with the native stack that the parameters ask for, while this one waits.
@@ -188,9 +190,9 @@ impl Worker<'_> {
         // A job that could not be forked ahead is forked again when it is needed.
         let mut spare = self.fork().ok();
         loop {
-            let request = self.wait_for_request(&mut spare)?;
+            let Numbered { id, message: request } = self.wait_for_request(&mut spare)?;
             let job = spare.take().map_or_else(|| self.fork(), Ok);
-            let response = match job {
+            let message = match job {
                 Ok(job) => self.execute(job, &request)?,
                 Err(error) => ExecuteResponse {
                     outcome: JobOutcome::Machine(MachineError(format!(
@@ -198,17 +200,19 @@ impl Worker<'_> {
                     ))),
                     usage: JobUsage::default(),
                     gas_used: None,
-                    log: vec![],
-                    log_lines_dropped: 0,
+                    log: KeptLog::default(),
                 },
             };
-            self.host.send(&response, &[])?;
+            self.host.send(&Numbered { id, message }, &[])?;
             spare = self.fork().ok();
         }
     }
 
     /// Waits for the host, and meanwhile looks after the spare job.
-    fn wait_for_request(&mut self, spare: &mut Option<Job>) -> Result<ExecuteRequest, HostGone> {
+    fn wait_for_request(
+        &mut self,
+        spare: &mut Option<Job>,
+    ) -> Result<Numbered<ExecuteRequest>, HostGone> {
         loop {
             match self.host.try_receive()? {
                 Some((ExecuteMessage::Execute(request), _)) => return Ok(request),
@@ -269,7 +273,7 @@ impl Worker<'_> {
         };
         // If the job is dead, that is seen below.
         let _ = job.start(&start);
-        let Ending { outcome, usage, log, log_lines_dropped } =
+        let Ending { outcome, usage, log } =
             job.supervise(request.cpu_limit, 1, self.host, |host| match host.try_receive()? {
                 None => Ok(Watch::Continue),
                 Some((ExecuteMessage::Cancel, _)) => Ok(Watch::Kill),
@@ -288,7 +292,7 @@ impl Worker<'_> {
             }
             Outcome::Killed => (JobOutcome::Cancelled, None),
         };
-        Ok(ExecuteResponse { outcome, usage, gas_used, log, log_lines_dropped })
+        Ok(ExecuteResponse { outcome, usage, gas_used, log })
     }
 }
 

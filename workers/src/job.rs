@@ -13,7 +13,7 @@ use pvf_host_core::{
     failpoint::{self, Point},
     worker::{
         frame::{FrameError, FrameReader, FrameWriter},
-        protocol::{JobUsage, LogLine, MAX_LOG},
+        protocol::{JobUsage, KeptLog, LogLine, MAX_LOG},
     },
 };
 use rustix::{
@@ -32,7 +32,10 @@ use std::{
     },
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitStatus,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -40,8 +43,17 @@ use std::{
 #[derive(Debug, Encode, Decode)]
 enum Message<T> {
     Log(LogLine),
-    Answer(T),
+    Answer {
+        answer: T,
+        /// How many lines were logged that are not sent.
+        log_lines_dropped: u64,
+    },
 }
+
+/// The most of a log line's text that is sent, and the same of its target, in bytes.
+const MAX_LOG_TEXT: usize = 16 << 10;
+/// No log message is longer, in bytes.
+const MAX_LOG_FRAME: usize = 2 * MAX_LOG_TEXT + 64;
 
 /// A job, as its worker sees it. Dropping it kills and reaps the process.
 #[derive(Debug)]
@@ -58,8 +70,7 @@ pub(crate) struct Job {
 pub(crate) struct Ending<T> {
     pub(crate) outcome: Outcome<T>,
     pub(crate) usage: JobUsage,
-    pub(crate) log: Vec<LogLine>,
-    pub(crate) log_lines_dropped: u64,
+    pub(crate) log: KeptLog,
 }
 
 #[derive(Debug)]
@@ -106,7 +117,7 @@ impl Job {
                 drop(ours);
                 // A panic must not unwind into the worker's code, of which this process is a copy.
                 let _ = catch_unwind(AssertUnwindSafe(|| match enter(worker, theirs) {
-                    Ok(socket) => run(JobSocket(Arc::new(Mutex::new(socket)))),
+                    Ok(socket) => run(JobSocket::new(socket)),
                     Err(_) => exit(1),
                 }));
                 exit(101)
@@ -150,7 +161,7 @@ impl Job {
         mut on_host: impl FnMut(&mut Channel) -> Result<Watch, HostGone>,
     ) -> Result<Ending<T>, HostGone> {
         let clock = CpuClock::of(self.pid);
-        let mut log = BoundedLog::default();
+        let mut log = KeptLog::default();
         // The host may have said something in one breath with what this job was started for: then that
         // has been read already, and its descriptor would not tell.
         let mut outcome = match on_host(host)? {
@@ -192,24 +203,32 @@ impl Job {
             Some(outcome) => outcome,
             None => Outcome::Died(status),
         };
-        Ok(Ending { outcome, usage, log: log.lines, log_lines_dropped: log.dropped })
+        Ok(Ending { outcome, usage, log })
     }
 
     /// Takes what the job has said up to its answer. If it `has_ended`, there is nothing to come.
-    fn listen<T: Decode>(&mut self, log: &mut BoundedLog, has_ended: bool) -> Option<Outcome<T>> {
+    fn listen<T: Decode>(&mut self, log: &mut KeptLog, has_ended: bool) -> Option<Outcome<T>> {
         /// A job that never stops talking must not keep its worker from looking at the clock.
         const MESSAGES_AT_ONCE: usize = 64;
         for _ in 0..MESSAGES_AT_ONCE {
             let frame = match self.reader.receive(self.socket.as_fd()) {
                 Ok(Some(frame)) => frame,
+                // It may be in the middle of something long.
+                Ok(None) if self.reader.may_have_more() => return None,
                 // With an empty reason, how it ended becomes the reason.
                 Ok(None) => return has_ended.then(|| Outcome::Died(String::new())),
                 Err(FrameError::Closed) => return Some(Outcome::Died(String::new())),
                 Err(error) => return Some(Outcome::Died(format!("its answer: {error}"))),
             };
             match Message::decode_all(&mut &frame.bytes[..]) {
+                Ok(Message::Log(_)) if frame.bytes.len() > MAX_LOG_FRAME => {
+                    return Some(Outcome::Died("its log: a line that is too long".into()));
+                }
                 Ok(Message::Log(line)) => log.push(line),
-                Ok(Message::Answer(answer)) => return Some(Outcome::Answered(answer)),
+                Ok(Message::Answer { answer, log_lines_dropped }) => {
+                    log.count_dropped(log_lines_dropped);
+                    return Some(Outcome::Answered(answer));
+                }
                 Err(error) => return Some(Outcome::Died(format!("its answer: {error}"))),
             }
         }
@@ -218,7 +237,7 @@ impl Job {
 
     /// Waits for the job's answer, without a limit and without a host.
     pub(crate) fn answer<T: Decode>(mut self) -> Result<T, String> {
-        let mut log = BoundedLog::default();
+        let mut log = KeptLog::default();
         loop {
             let mut watched = [PollFd::new(&self.socket, PollFlags::IN)];
             match poll(&mut watched, None) {
@@ -311,25 +330,6 @@ impl CpuClock {
     }
 }
 
-#[derive(Default)]
-struct BoundedLog {
-    lines: Vec<LogLine>,
-    bytes: usize,
-    dropped: u64,
-}
-
-impl BoundedLog {
-    fn push(&mut self, line: LogLine) {
-        self.bytes = self.bytes.saturating_add(log_cost(&line));
-        if self.bytes <= MAX_LOG { self.lines.push(line) } else { self.dropped += 1 }
-    }
-}
-
-/// What a line counts for: its text, and the memory that it takes besides.
-fn log_cost(line: &LogLine) -> usize {
-    line.target.len() + line.message.len() + size_of::<LogLine>()
-}
-
 /// Ends this process at once, and runs nothing of what was registered for its end.
 pub(crate) fn exit(code: i32) -> ! {
     // SAFETY: always sound; nothing of this process is used afterwards.
@@ -338,12 +338,19 @@ pub(crate) fn exit(code: i32) -> ! {
 
 /// A job's end of the connection to its worker. Its clones take turns.
 #[derive(Debug, Clone)]
-pub(crate) struct JobSocket(Arc<Mutex<OwnedFd>>);
+pub(crate) struct JobSocket {
+    socket: Arc<Mutex<OwnedFd>>,
+    log_lines_dropped: Arc<AtomicU64>,
+}
 
 impl JobSocket {
+    fn new(socket: OwnedFd) -> Self {
+        Self { socket: Arc::new(Mutex::new(socket)), log_lines_dropped: Arc::default() }
+    }
+
     /// Waits for what [`Job::start`] sends. Ends the process if the worker is gone.
     pub(crate) fn wait_for_start<M: Decode>(&self) -> M {
-        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         let mut reader = FrameReader::new(4096);
         match reader.read(socket.as_fd()) {
             Ok(Some(frame)) => match M::decode_all(&mut &frame.bytes[..]) {
@@ -359,13 +366,14 @@ impl JobSocket {
         if failpoint::reach(Point::JobSend).is_err() {
             exit(1);
         }
-        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_sent = write(&socket, &Message::Answer(answer));
+        let log_lines_dropped = self.log_lines_dropped.load(Ordering::Relaxed);
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_sent = write(&socket, &Message::Answer { answer, log_lines_dropped });
         exit(if is_sent { 0 } else { 1 })
     }
 
     fn log(&self, line: LogLine) {
-        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         write(&socket, &Message::<()>::Log(line));
     }
 }
@@ -389,14 +397,14 @@ impl JobLog {
 
 impl GuestLog for JobLog {
     fn log(&mut self, level: LogLevel, target: &str, message: &str) {
-        /// Of a single line.
-        const MAX_TEXT: usize = 16 << 10;
-        let cut = |text: &str| text[..text.floor_char_boundary(MAX_TEXT)].to_owned();
-        // Past what is kept, empty lines still tell the worker how many there were.
-        let is_kept = self.sent < MAX_LOG;
-        let text = |text| if is_kept { cut(text) } else { String::new() };
-        let line = LogLine { level, target: text(target), message: text(message) };
-        self.sent = self.sent.saturating_add(log_cost(&line));
+        // Past what is kept, a line costs next to nothing.
+        if self.sent >= MAX_LOG {
+            self.socket.log_lines_dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let cut = |text: &str| text[..text.floor_char_boundary(MAX_LOG_TEXT)].to_owned();
+        let line = LogLine { level, target: cut(target), message: cut(message) };
+        self.sent = self.sent.saturating_add(line.cost());
         self.socket.log(line);
     }
 }

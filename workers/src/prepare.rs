@@ -11,7 +11,9 @@ use pvf_host_core::{
     backend::{self, Artifact, BackendDescriptor, memory_file},
     failpoint::{self, Point},
     primitives::compression,
-    worker::protocol::{JobUsage, MAX_FRAME, PrepareJobError, PrepareRequest, PrepareResponse},
+    worker::protocol::{
+        JobUsage, MAX_FRAME, Numbered, PrepareJobError, PrepareRequest, PrepareResponse,
+    },
 };
 use std::{
     any::Any,
@@ -29,7 +31,8 @@ type Answer = Result<(), PrepareJobError>;
 /// Works for the host until it is gone.
 pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), HostGone> {
     loop {
-        let (request, descriptors) = host.receive::<PrepareRequest>()?;
+        let (Numbered { id, message: request }, descriptors) =
+            host.receive::<Numbered<PrepareRequest>>()?;
         let Ok([code]) = <[OwnedFd; 1]>::try_from(descriptors) else {
             return Err(HostGone::Broken("a request to prepare without the code".into()));
         };
@@ -39,10 +42,13 @@ pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), H
         };
         match result {
             Ok(artifact) => {
-                let response = PrepareResponse { result: Ok(()), usage };
-                host.send(&response, &[artifact.file().as_fd()])?;
+                let message = PrepareResponse { result: Ok(()), usage };
+                host.send(&Numbered { id, message }, &[artifact.file().as_fd()])?;
             }
-            Err(error) => host.send(&PrepareResponse { result: Err(error), usage }, &[])?,
+            Err(error) => {
+                let message = PrepareResponse { result: Err(error), usage };
+                host.send(&Numbered { id, message }, &[])?;
+            }
         }
     }
 }

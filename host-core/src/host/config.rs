@@ -48,6 +48,8 @@ pub struct Config {
     pub prepare_retries: u32,
     /// How long a worker may take to start.
     pub spawn_timeout: Duration,
+    /// How long an execute worker may take to load its artifact.
+    pub load_timeout: Duration,
     /// A job's limit on CPU time is enforced by its worker. A worker that has not answered after
     /// this multiple of it on the clock is killed.
     pub wall_clock_factor: u32,
@@ -75,6 +77,8 @@ impl Config {
             prepare_retry_interval: Duration::from_secs(15 * 60),
             prepare_retries: 5,
             spawn_timeout: Duration::from_secs(10),
+            // Loading takes milliseconds; on a machine under heavy load, perhaps seconds.
+            load_timeout: Duration::from_secs(30),
             wall_clock_factor: 4,
         }
     }

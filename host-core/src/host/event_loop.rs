@@ -26,6 +26,7 @@ use crate::{
         CodeHash, Hash,
         compression::{self, DecompressError},
     },
+    text,
     worker::{
         prepare::PrepareWorker,
         spawn::{Spawner, SpawnerHandle},
@@ -345,7 +346,8 @@ impl EventLoop {
             Some(Goal::Precheck(reply)) => drop(reply.send(Err(error))),
             Some(Goal::Validate(_, reply)) => drop(reply.send(Validation::failed(error))),
             Some(Goal::HeadsUp) => {
-                tracing::debug!(%error, "an artifact asked for ahead could not be prepared");
+                let error = text::clean(&error.to_string());
+                tracing::debug!(error, "an artifact asked for ahead could not be prepared");
             }
             None => {}
         }

@@ -12,6 +12,7 @@ use crate::{
         ValidationContext, ValidationResult,
         compression::{self, DecompressError},
     },
+    text,
     worker::{
         execute::{ExecuteWorker, NoWorker, RunError},
         protocol::{ExecuteRequest, ExecuteResponse, JobOutcome, MAX_INPUT},
@@ -33,6 +34,7 @@ pub(crate) struct Execution {
     pub(crate) spawner: SpawnerHandle,
     pub(crate) counters: Arc<Counters>,
     pub(crate) pov_limit: usize,
+    pub(crate) load_timeout: Duration,
     pub(crate) wall_clock_factor: u32,
     /// Resolves when nobody wants the verdict any more.
     pub(crate) cancelled: oneshot::Receiver<()>,
@@ -81,8 +83,12 @@ impl Execution {
                 Ok(response) => break response,
                 // A worker may die while it has nothing to do. That says nothing about the
                 // candidate, which has not run.
-                Err(RunError::NotStarted) if load.is_none() => {
-                    tracing::warn!(worker_pid = worker.pid(), "idle execute worker had died");
+                Err(RunError::NotStarted(reason)) if load.is_none() => {
+                    tracing::warn!(
+                        worker_pid = worker.pid(),
+                        reason,
+                        "idle execute worker had died"
+                    );
                     (worker, load) = match self.start_worker().await {
                         Ok((worker, load)) => (worker, Some(load)),
                         Err(error) => return Executed::without_job(error),
@@ -92,7 +98,7 @@ impl Execution {
                     tracing::warn!(worker_pid = worker.pid(), "execute worker stalled");
                     return Executed::without_job(InvalidCandidate::HardTimeout);
                 }
-                Err(error @ (RunError::NotStarted | RunError::Died(_))) => {
+                Err(error @ (RunError::NotStarted(_) | RunError::Died(_))) => {
                     let reason = error.to_string();
                     tracing::warn!(worker_pid = worker.pid(), reason, "execute worker died");
                     return Executed::without_job(PossiblyInvalid::AmbiguousWorkerDeath(reason));
@@ -137,12 +143,11 @@ impl Execution {
             }
         };
         let params = &self.request.pvf.params;
-        /// Loading takes milliseconds; on a machine under heavy load, perhaps seconds.
-        const LIMIT: Duration = Duration::from_secs(30);
         let backend = &self.artifact.backend;
         self.counters.execute_workers_started.increment();
-        ExecuteWorker::start(&self.spawner, backend, params, &stored, LIMIT).await.map_err(
-            |error| match error {
+        ExecuteWorker::start(&self.spawner, backend, params, &stored, self.load_timeout)
+            .await
+            .map_err(|error| match error {
                 NoWorker::Corrupted => InternalError::CorruptedArtifact(error.to_string()).into(),
                 NoWorker::Load(LoadError::RuntimeConstruction(error)) => {
                     PossiblyInvalid::RuntimeConstruction(error).into()
@@ -159,8 +164,7 @@ impl Execution {
                 NoWorker::Spawn(_) | NoWorker::Io(_) | NoWorker::TimedOut(_) => {
                     InternalError::Worker(error.to_string()).into()
                 }
-            },
-        )
+            })
     }
 
     /// Puts the parameters where the job will read them.
@@ -193,8 +197,8 @@ impl Execution {
 
     fn log_guest(&self, response: &ExecuteResponse) {
         let artifact = &self.artifact;
-        for line in &response.log {
-            let (target, message) = (one_line(&line.target), one_line(&line.message));
+        for line in response.log.lines() {
+            let (target, message) = (text::clean(&line.target), text::clean(&line.message));
             macro_rules! event {
                 ($level:ident) => {
                     tracing::event!(
@@ -214,23 +218,11 @@ impl Execution {
                 LogLevel::Trace => event!(TRACE),
             }
         }
-        if response.log_lines_dropped > 0 {
-            let dropped = response.log_lines_dropped;
+        let dropped = response.log.dropped();
+        if dropped > 0 {
             tracing::warn!(%artifact, dropped, "the guest logged more than is kept");
         }
     }
-}
-
-/// The text with its control characters escaped: what a guest says stays one line of the log.
-fn one_line(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut line, c| {
-        if c.is_control() {
-            line.extend(c.escape_default());
-        } else {
-            line.push(c);
-        }
-        line
-    })
 }
 
 /// Whether the artifact is of no use: it has to be prepared anew.

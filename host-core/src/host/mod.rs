@@ -25,6 +25,7 @@ use crate::{
     artifact::{ArtifactStore, BackendInput, CacheLock, Environment, EnvironmentDigest, LockError},
     backend,
     sandbox::{Finding, Findings},
+    text,
     worker::{
         prepare::PrepareWorker,
         protocol::{WorkerHello, WorkerKind},
@@ -179,7 +180,7 @@ async fn start_first_worker(
     let backends = hello.backends.into_iter().map(|linked| {
         let fingerprint = linked.fingerprint.map_or_else(
             || Err("the worker did not work it out".into()),
-            |result| result.map_err(|error| error.to_string()),
+            |result| result.map_err(|error| text::clean_and_cut(&error.to_string())),
         );
         BackendInput { id: linked.id, version: linked.version, fingerprint }
     });
@@ -205,7 +206,7 @@ fn check_backends(hello: &WorkerHello) -> Result<(), StartError> {
         Ok(())
     } else {
         let list = |names: Vec<String>| {
-            if names.is_empty() { "(none)".into() } else { names.join(", ") }
+            if names.is_empty() { "(none)".into() } else { text::clean_and_cut(&names.join(", ")) }
         };
         Err(StartError::Backends { worker: list(worker), host: list(host) })
     }

@@ -4,7 +4,7 @@
 
 use super::{
     frame::{Frame, FrameError, FrameReader, FrameWriter},
-    protocol::MAX_FRAME,
+    protocol::{MAX_FRAME, Numbered},
 };
 use crate::failpoint::{self, Point};
 use parity_scale_codec::{Decode, DecodeAll, Encode};
@@ -19,17 +19,26 @@ use tokio::io::unix::AsyncFd;
 pub(crate) struct Connection {
     socket: AsyncFd<OwnedFd>,
     reader: FrameReader,
+    requests: u64,
 }
 
 impl Connection {
     /// Takes a socket that does not block.
     pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
-        Ok(Self { socket: watch(socket)?, reader: FrameReader::new(MAX_FRAME) })
+        Ok(Self { socket: watch(socket)?, reader: FrameReader::new(MAX_FRAME), requests: 0 })
     }
 
     /// Accepts frames of up to `limit` bytes from here on.
     pub(crate) fn set_limit(&mut self, limit: u64) {
         self.reader.set_limit(limit);
+    }
+
+    /// The number of the next request. An error if the other side, of which nothing was expected, has
+    /// died or spoken: then what it said could be taken for an answer.
+    pub(crate) fn number_request(&mut self) -> Result<u64, FrameError> {
+        self.check_silence()?;
+        self.requests += 1;
+        Ok(self.requests)
     }
 
     /// Sends a message. If the future is dropped half way, the connection is of no more use.
@@ -57,21 +66,50 @@ impl Connection {
         Ok((message, frame.descriptors))
     }
 
+    /// Waits for the response to a request, with at most `descriptors` beside it. Nothing is lost if
+    /// the future is dropped.
+    pub(crate) async fn receive_response<M: Decode>(
+        &mut self,
+        id: u64,
+        descriptors: usize,
+    ) -> Result<(M, Vec<OwnedFd>), FrameError> {
+        let (response, received) = self.receive::<Numbered<M>>().await?;
+        if response.id != id {
+            let reason = format!("a response to request {}, not to {id}", response.id);
+            return Err(FrameError::Malformed(reason));
+        }
+        if received.len() > descriptors {
+            return Err(FrameError::Malformed("descriptors that nobody asked for".into()));
+        }
+        Ok((response.message, received))
+    }
+
     async fn receive_frame(&mut self) -> Result<Frame, FrameError> {
         loop {
             let mut ready = self.socket.readable().await?;
             if let Some(frame) = self.reader.receive(ready.get_inner().as_fd())? {
                 return Ok(frame);
             }
-            ready.clear_ready();
+            if self.reader.may_have_more() {
+                drop(ready);
+                tokio::task::yield_now().await;
+            } else {
+                ready.clear_ready();
+            }
         }
     }
 
     /// Whether the other side, of which nothing is expected, has died or spoken, even if the runtime
     /// has not been told yet.
     pub(crate) fn is_disturbed(&mut self) -> bool {
-        let received = self.reader.receive(self.socket.get_ref().as_fd());
-        !matches!(received, Ok(None)) || self.reader.has_leftovers()
+        self.check_silence().is_err()
+    }
+
+    fn check_silence(&mut self) -> Result<(), FrameError> {
+        match self.reader.receive(self.socket.get_ref().as_fd())? {
+            None if !self.reader.has_leftovers() => Ok(()),
+            _ => Err(FrameError::Malformed("it spoke before it was asked".into())),
+        }
     }
 
     /// Ready once the other side, of which nothing is expected, has died or spoken.

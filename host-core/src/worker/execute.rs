@@ -3,10 +3,12 @@
 #![expect(unsafe_code, reason = "maps a memory file")]
 
 use super::{
+    connection::Connection,
     frame::FrameError,
+    hearsay::Hearsay,
     protocol::{
         ExecuteMessage, ExecuteRequest, ExecuteResponse, LoadRequest, LoadResponse, MAX_FRAME,
-        MAX_INPUT, MAX_LOG, MAX_RESULT, WorkerKind,
+        MAX_INPUT, MAX_LOG, MAX_RESULT, Numbered, WorkerKind,
     },
     spawn::{Obituary, SpawnError, SpawnerHandle, WorkerProcess},
 };
@@ -22,7 +24,7 @@ use std::{
     io,
     os::fd::AsFd,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// An execute worker that has loaded its artifact and has nothing to do.
@@ -56,9 +58,9 @@ pub(crate) enum NoWorker {
 /// Why there is no response.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
-    /// The worker was dead before it was asked: nothing has run.
-    #[error("the worker was dead")]
-    NotStarted,
+    /// The worker was dead, or had broken the protocol, before it was asked: nothing has run.
+    #[error("before it was asked: {0}")]
+    NotStarted(String),
     /// The worker died with its job, or broke the protocol.
     #[error("{0}")]
     Died(String),
@@ -84,18 +86,23 @@ impl ExecuteWorker {
             key: stored.key,
             checksum: stored.checksum,
         };
+        let start = Instant::now();
         let exchange = async {
             let descriptors = [stored.artifact.file().as_fd(), input_file.as_fd()];
-            process.connection.send(&request, &descriptors).await?;
-            process.connection.receive::<LoadResponse>().await
+            let id = process.connection.number_request()?;
+            process.connection.send(&Numbered { id, message: &request }, &descriptors).await?;
+            process.connection.receive_response::<LoadResponse>(id, 0).await
         };
         match tokio::time::timeout(limit, exchange).await {
+            Ok(Ok((LoadResponse::Ready { load }, _))) if load > start.elapsed() => {
+                Err(NoWorker::Died(format!("it claims to have loaded for {load:?}")))
+            }
             Ok(Ok((LoadResponse::Ready { load }, _))) => {
                 process.connection.set_limit(MAX_RESULT + MAX_FRAME + MAX_LOG as u64);
                 Ok((Self { process, input }, load))
             }
             Ok(Ok((LoadResponse::Corrupted, _))) => Err(NoWorker::Corrupted),
-            Ok(Ok((LoadResponse::Failed(error), _))) => Err(error.into()),
+            Ok(Ok((LoadResponse::Failed(error), _))) => Err(error.cleaned().into()),
             Ok(Err(FrameError::Closed)) => Err(match process.obituary().await {
                 obituary if obituary.is_crash() => NoWorker::Crashed(obituary),
                 obituary => NoWorker::Died(obituary.to_string()),
@@ -121,33 +128,22 @@ impl ExecuteWorker {
         wall_limit: Duration,
         cancelled: impl Future<Output = ()>,
     ) -> Result<ExecuteResponse, RunError> {
-        let request = ExecuteMessage::Execute(request);
-        if self.process.connection.send(&request, &[]).await.is_err() {
-            return Err(RunError::NotStarted);
-        }
-        let deadline = tokio::time::sleep(wall_limit);
-        let (mut deadline, mut cancelled) = (std::pin::pin!(deadline), std::pin::pin!(cancelled));
-        let mut is_cancelled = false;
-        loop {
-            let error = tokio::select! {
-                biased;
-                response = self.process.connection.receive::<ExecuteResponse>() => match response {
-                    Ok((response, _)) => return Ok(response),
-                    Err(error) => error,
-                },
-                () = &mut cancelled, if !is_cancelled => {
-                    is_cancelled = true;
-                    match self.process.connection.send(&ExecuteMessage::Cancel, &[]).await {
-                        Ok(()) => continue,
-                        Err(error) => error,
-                    }
-                },
-                () = &mut deadline => return Err(RunError::Stalled),
-            };
-            return Err(RunError::Died(match error {
-                FrameError::Closed => self.process.obituary().await.to_string(),
-                error => error.to_string(),
-            }));
+        let start = Instant::now();
+        let exchange = exchange(&mut self.process.connection, request, cancelled);
+        match tokio::time::timeout(wall_limit, exchange).await {
+            Ok(Ok(response)) if response.usage.is_possible(start.elapsed()) => {
+                let outcome = response.outcome.cleaned();
+                Ok(ExecuteResponse { outcome, ..response })
+            }
+            Ok(Ok(ExecuteResponse { usage, .. })) => {
+                Err(RunError::Died(format!("it claims what is impossible: {usage:?}")))
+            }
+            Ok(Err(NoResponse::Unasked(error))) => Err(RunError::NotStarted(error.to_string())),
+            Ok(Err(NoResponse::Asked(FrameError::Closed))) => {
+                Err(RunError::Died(self.process.obituary().await.to_string()))
+            }
+            Ok(Err(NoResponse::Asked(error))) => Err(RunError::Died(error.to_string())),
+            Err(_) => Err(RunError::Stalled),
         }
     }
 
@@ -160,6 +156,32 @@ impl ExecuteWorker {
     pub(crate) fn poll_disturbed(&mut self, context: &mut Context<'_>) -> Poll<()> {
         self.process.connection.poll_disturbed(context)
     }
+}
+
+/// When a request went wrong.
+enum NoResponse {
+    Unasked(FrameError),
+    Asked(FrameError),
+}
+
+async fn exchange(
+    connection: &mut Connection,
+    request: ExecuteRequest,
+    cancelled: impl Future<Output = ()>,
+) -> Result<ExecuteResponse, NoResponse> {
+    let id = connection.number_request().map_err(NoResponse::Unasked)?;
+    let request = ExecuteMessage::Execute(Numbered { id, message: request });
+    connection.send(&request, &[]).await.map_err(NoResponse::Unasked)?;
+    tokio::select! {
+        biased;
+        response = connection.receive_response(id, 0) => {
+            return response.map(|(response, _)| response).map_err(NoResponse::Asked);
+        },
+        () = cancelled => {},
+    }
+    connection.send(&ExecuteMessage::Cancel, &[]).await.map_err(NoResponse::Asked)?;
+    let response = connection.receive_response(id, 0).await;
+    response.map(|(response, _)| response).map_err(NoResponse::Asked)
 }
 
 /// A memory file that we alone can write to, through the map.

@@ -24,6 +24,8 @@ const LENGTH: usize = 8;
 /// How much is read at once, at first and at most.
 const CHUNK: usize = 16 << 10;
 const MAX_CHUNK: usize = 256 << 10;
+/// How much is taken from a sender that never pauses before the receiver looks at anything else.
+const AT_ONCE: usize = 1 << 20;
 
 /// Why no frame could be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -68,12 +70,13 @@ pub struct FrameReader {
     limit: u64,
     buffer: Vec<u8>,
     descriptors: Vec<OwnedFd>,
+    may_have_more: bool,
 }
 
 impl FrameReader {
     /// A reader that refuses frames of more than `limit` bytes.
     pub fn new(limit: u64) -> Self {
-        Self { limit, buffer: Vec::new(), descriptors: Vec::new() }
+        Self { limit, buffer: Vec::new(), descriptors: Vec::new(), may_have_more: false }
     }
 
     /// Changes the limit for frames yet to come.
@@ -86,7 +89,13 @@ impl FrameReader {
         !self.buffer.is_empty() || !self.descriptors.is_empty()
     }
 
-    /// The next frame from a socket, or nothing if it has not arrived as a whole.
+    /// Whether the last look found no whole frame, and stopped before it had seen all that is there.
+    pub fn may_have_more(&self) -> bool {
+        self.may_have_more
+    }
+
+    /// The next frame from a socket, or nothing if it has not arrived as a whole, or not within what
+    /// is read at once: see [`may_have_more`](Self::may_have_more).
     ///
     /// # Errors
     ///
@@ -124,8 +133,11 @@ impl FrameReader {
         &mut self,
         mut read: impl FnMut(&mut [u8], &mut Vec<OwnedFd>) -> Result<usize, Errno>,
     ) -> Result<Option<Frame>, FrameError> {
+        let mut taken = 0;
+        self.may_have_more = false;
         loop {
-            let wanted = match self.announced()? {
+            let total = self.announced()?;
+            let wanted = match total {
                 Some(total) if self.buffer.len() >= total => {
                     let rest = self.buffer.split_off(total);
                     let mut bytes = std::mem::replace(&mut self.buffer, rest);
@@ -140,13 +152,23 @@ impl FrameReader {
                 }
                 None => CHUNK,
             };
+            if taken >= AT_ONCE {
+                self.may_have_more = true;
+                return Ok(None);
+            }
             let filled = self.buffer.len();
+            if self.buffer.capacity() < filled + wanted {
+                // As a vector grows by itself, but never beyond the frame.
+                let roomy = (2 * filled).min(total.unwrap_or(0));
+                self.buffer.reserve_exact(roomy.max(filled + wanted) - filled);
+            }
             self.buffer.resize(filled + wanted, 0);
             let result = read(&mut self.buffer[filled..], &mut self.descriptors);
             self.buffer.truncate(filled + *result.as_ref().unwrap_or(&0));
             match result {
                 Ok(0) | Err(Errno::CONNRESET) => return Err(FrameError::Closed),
-                Ok(_) | Err(Errno::INTR) => {}
+                Ok(len) => taken += len,
+                Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(None),
                 Err(errno) => return Err(errno.into()),
             }
@@ -296,6 +318,25 @@ mod tests {
         };
         assert!(pieces > 1);
         assert_eq!(frame.bytes, bytes);
+    }
+
+    #[test]
+    fn a_sender_that_never_pauses_leaves_time_for_others() {
+        let mut reader = FrameReader::new(u64::MAX);
+        let mut sent = 0;
+        let mut endless = |buffer: &mut [u8], _: &mut Vec<OwnedFd>| {
+            buffer.fill(0x01);
+            sent += buffer.len();
+            Ok(buffer.len())
+        };
+        assert!(reader.next(&mut endless).unwrap().is_none());
+        assert!(reader.may_have_more());
+        assert!(sent < 2 * AT_ONCE, "{sent}");
+        assert!(reader.buffer.capacity() <= 4 * AT_ONCE);
+        // Once it pauses, there is nothing more.
+        assert!(reader.next(|_, _| Err(Errno::AGAIN)).unwrap().is_none());
+        assert!(!reader.may_have_more());
+        assert!(reader.has_leftovers());
     }
 
     #[test]

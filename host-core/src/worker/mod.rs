@@ -11,6 +11,7 @@ mod connection;
 mod control_group;
 pub(crate) mod execute;
 pub mod frame;
+mod hearsay;
 pub(crate) mod prepare;
 mod process;
 pub mod protocol;

@@ -2,7 +2,8 @@
 
 use super::{
     frame::FrameError,
-    protocol::{PrepareJobError, PrepareRequest, PrepareResponse, WorkerKind},
+    hearsay::Hearsay,
+    protocol::{Numbered, PrepareJobError, PrepareRequest, PrepareResponse, WorkerKind},
     spawn::{SpawnError, SpawnerHandle, WorkerProcess},
 };
 use crate::{
@@ -77,17 +78,19 @@ impl PrepareWorker {
                 return (None, Err(PrepareError::TimedOut { limit: request.cpu_limit }));
             }
         };
-        let cost = PrepareCost {
-            wall: start.elapsed(),
-            cpu: response.usage.cpu,
-            peak_memory: response.usage.peak_memory,
-        };
+        let wall = start.elapsed();
+        if !response.usage.is_possible(wall) {
+            let reason = format!("it claims what is impossible: {:?}", response.usage);
+            return (None, Err(PrepareError::Worker(reason)));
+        }
+        let cost =
+            PrepareCost { wall, cpu: response.usage.cpu, peak_memory: response.usage.peak_memory };
         let result = match (response.result, artifact) {
             (Ok(()), Some(artifact)) => Ok(Prepared { artifact, cost }),
             (Ok(()), None) => {
                 return (None, Err(PrepareError::Worker("success without an artifact".into())));
             }
-            (Err(error), _) => Err(classify(error, request)),
+            (Err(error), _) => Err(classify(error.cleaned(), request)),
         };
         // A job that died may have been up to something. Its worker is not trusted again.
         let worker = (!matches!(result, Err(PrepareError::JobDied(_)))).then_some(self);
@@ -101,10 +104,12 @@ async fn exchange(
     request: &PrepareRequest,
 ) -> Result<(PrepareResponse, Option<Artifact>), FrameError> {
     let file = sealed_file("pvf-code", code)?;
-    process.connection.send(request, &[file.as_fd()]).await?;
-    let (response, mut descriptors) = process.connection.receive::<PrepareResponse>().await?;
+    let connection = &mut process.connection;
+    let id = connection.number_request()?;
+    connection.send(&Numbered { id, message: request }, &[file.as_fd()]).await?;
+    let (response, mut descriptors) = connection.receive_response::<PrepareResponse>(id, 1).await?;
     let artifact = match descriptors.pop() {
-        Some(file) => Some(Artifact::from_sealed(file)?),
+        Some(file) => Some(Artifact::from_stranger(file)?),
         None => None,
     };
     Ok((response, artifact))

@@ -11,6 +11,7 @@
 
 use crate::sandbox::{Findings, Measure, Measures, State};
 use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
     fs::OFlags,
     io::Errno,
     mm::{MapFlags, MprotectFlags, ProtFlags},
@@ -30,6 +31,7 @@ use std::{
     process::ExitStatus,
     ptr,
     sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed},
+    time::{Duration, Instant},
 };
 
 /// A child process. It has a process group of its own, named after it.
@@ -56,6 +58,8 @@ impl Child {
     /// Kills the process, and all in its group, unless it was reaped.
     pub(super) fn kill(&self) {
         if self.status.is_none() {
+            // By itself too, for it may have left its group. Fails only if it has ended.
+            let _ = rustix::process::pidfd_send_signal(&self.pidfd, Signal::KILL);
             // Fails only if nobody is left in the group.
             let _ = rustix::process::kill_process_group(self.pid, Signal::KILL);
         }
@@ -64,6 +68,25 @@ impl Child {
     /// How the process ended, if it has. It is reaped by this.
     pub(super) fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
         self.reap(WaitOptions::NOHANG)
+    }
+
+    /// Waits until the process has ended, but no longer than `limit`, and reaps it. Whether it has
+    /// ended.
+    pub(super) fn wait_at_most(&mut self, limit: Duration) -> io::Result<bool> {
+        let deadline = Instant::now() + limit;
+        loop {
+            if self.try_wait()?.is_some() {
+                return Ok(true);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            let timeout =
+                Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+            let mut ended = [PollFd::new(&self.pidfd, PollFlags::IN)];
+            rustix::io::retry_on_intr(|| poll(&mut ended, Some(&timeout)))?;
+        }
     }
 
     /// Waits until the process has ended, and reaps it.

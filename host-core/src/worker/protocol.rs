@@ -2,9 +2,9 @@
 //!
 //! The worker's end of the connection is its standard input. Host and worker greet each other
 //! first; then the host of a prepare worker sends one [`PrepareRequest`] at a time, and that of an
-//! execute worker one [`LoadRequest`] and then [`ExecuteMessage`]s. Every request has one response.
-//! All messages are SCALE, in [frames](super::frame); what is large travels in memory files beside
-//! them.
+//! execute worker one [`LoadRequest`] and then [`ExecuteMessage`]s. Every request is [`Numbered`] and
+//! has one response, with the same number. All messages are SCALE, in [frames](super::frame); what is
+//! large travels in memory files beside them.
 
 use crate::{
     artifact::format::{Checksum, ChecksumKey},
@@ -15,7 +15,7 @@ use crate::{
     primitives::{ExecutorParams, compression::DecompressError},
     sandbox::{Findings, Measures},
 };
-use parity_scale_codec::{Decode, Encode};
+use parity_scale_codec::{Compact, Decode, Encode, Error, Input, Output};
 use std::{io, ops::Range, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 /// The version of everything in this module.
@@ -145,6 +145,16 @@ pub struct LinkedBackend {
     pub fingerprint: Option<Result<Fingerprint, LoadError>>,
 }
 
+/// A request, or the response to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Numbered<M> {
+    /// How many requests the host has sent to this worker, this one included. The response repeats
+    /// it, so that an answer is never taken for one to another request.
+    pub id: u64,
+    /// What is said.
+    pub message: M,
+}
+
 /// Prepare an artifact. The code comes beside it, in a sealed memory file.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct PrepareRequest {
@@ -201,6 +211,18 @@ pub struct JobUsage {
     pub peak_memory: u64,
 }
 
+impl JobUsage {
+    /// Whether a job can have used that much when its worker was asked for it `elapsed` ago. The bounds
+    /// are far from what any machine has, and low enough that sums of many do not overflow.
+    pub fn is_possible(&self, elapsed: Duration) -> bool {
+        const MAX_CORES: u32 = 1 << 16;
+        const MAX_MEMORY: u64 = 1 << 52;
+        // A job is started ahead, and has used a little time by then.
+        let elapsed = elapsed.saturating_add(Duration::from_secs(1));
+        self.cpu <= elapsed.saturating_mul(MAX_CORES) && self.peak_memory <= MAX_MEMORY
+    }
+}
+
 /// Load an artifact. It comes beside this in a sealed memory file, and so does the memory file in
 /// which inputs will be put.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -233,7 +255,7 @@ pub enum LoadResponse {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum ExecuteMessage {
     /// Run a job on the input that now lies in the input file.
-    Execute(ExecuteRequest),
+    Execute(Numbered<ExecuteRequest>),
     /// Kill the job that runs, if there is one. The answer to its request still comes.
     Cancel,
 }
@@ -282,10 +304,8 @@ pub struct ExecuteResponse {
     /// The gas that the guest used, as the job says: none if it was not metered, or if the job gave no
     /// answer.
     pub gas_used: Option<u64>,
-    /// What the guest logged, cut off at [`MAX_LOG`].
-    pub log: Vec<LogLine>,
-    /// How many lines were cut off.
-    pub log_lines_dropped: u64,
+    /// What the guest logged.
+    pub log: KeptLog,
 }
 
 /// How a job ended.
@@ -321,4 +341,109 @@ pub struct LogLine {
     pub target: String,
     /// What it says.
     pub message: String,
+}
+
+/// What a guest logged, cut off at [`MAX_LOG`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeptLog {
+    lines: Vec<LogLine>,
+    cost: usize,
+    dropped: u64,
+}
+
+impl KeptLog {
+    /// Adds a line, or counts it. What comes after a line that was cut off is cut off too.
+    pub fn push(&mut self, line: LogLine) {
+        self.cost = self.cost.saturating_add(line.cost());
+        if self.cost <= MAX_LOG { self.lines.push(line) } else { self.count_dropped(1) }
+    }
+
+    /// Counts lines that were cut off elsewhere.
+    pub fn count_dropped(&mut self, lines: u64) {
+        self.dropped = self.dropped.saturating_add(lines);
+    }
+
+    /// The lines that were kept.
+    pub fn lines(&self) -> &[LogLine] {
+        &self.lines
+    }
+
+    /// How many lines were cut off.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+impl LogLine {
+    /// What the line counts for in [`MAX_LOG`]: its text, and the memory that it takes besides.
+    pub fn cost(&self) -> usize {
+        self.target.len() + self.message.len() + size_of::<Self>()
+    }
+}
+
+impl Encode for KeptLog {
+    fn encode_to<O: Output + ?Sized>(&self, output: &mut O) {
+        self.lines.encode_to(output);
+        self.dropped.encode_to(output);
+    }
+
+    fn size_hint(&self) -> usize {
+        self.lines.size_hint() + self.dropped.size_hint()
+    }
+}
+
+impl Decode for KeptLog {
+    /// Refuses more than is kept: a line takes more memory than it does in a frame.
+    fn decode<I: Input>(input: &mut I) -> Result<Self, Error> {
+        let mut log = Self::default();
+        for _ in 0..Compact::<u32>::decode(input)?.0 {
+            log.push(LogLine::decode(input)?);
+            if log.dropped > 0 {
+                return Err("more log than is kept".into());
+            }
+        }
+        log.dropped = u64::decode(input)?;
+        Ok(log)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parity_scale_codec::DecodeAll;
+
+    fn line(len: usize) -> LogLine {
+        LogLine { level: LogLevel::Info, target: String::new(), message: "x".repeat(len) }
+    }
+
+    #[test]
+    fn a_log_is_cut_off_and_what_is_lost_is_counted() {
+        let mut log = KeptLog::default();
+        for _ in 0..3 {
+            log.push(line(MAX_LOG / 3));
+        }
+        log.push(line(0));
+        log.count_dropped(5);
+        assert_eq!((log.lines().len(), log.dropped()), (2, 7));
+        let decoded = KeptLog::decode_all(&mut &log.encode()[..]).unwrap();
+        assert_eq!((decoded.lines(), decoded.dropped()), (log.lines(), log.dropped()));
+    }
+
+    #[test]
+    fn more_log_than_is_kept_is_refused_while_it_is_read() {
+        let empty = vec![line(0); MAX_LOG];
+        assert!(KeptLog::decode_all(&mut &(&empty, 0u64).encode()[..]).is_err());
+        let long = vec![line(MAX_LOG)];
+        assert!(KeptLog::decode_all(&mut &(&long, 0u64).encode()[..]).is_err());
+    }
+
+    #[test]
+    fn usage_that_no_machine_has_is_impossible() {
+        let usage = |cpu, peak_memory| JobUsage { cpu, peak_memory };
+        let second = Duration::from_secs(1);
+        assert!(usage(second * 64, 1 << 40).is_possible(second));
+        assert!(usage(second, 0).is_possible(Duration::ZERO));
+        assert!(!usage(Duration::MAX, 0).is_possible(second));
+        assert!(!usage(Duration::ZERO, u64::MAX).is_possible(Duration::MAX));
+    }
 }

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     failpoint::{self, Point},
     sandbox::{Findings, Measure, Sandbox, State},
+    text,
 };
 use rustix::{
     fs::{Mode, OFlags},
@@ -244,9 +245,15 @@ struct Doomed {
 
 impl Drop for Doomed {
     fn drop(&mut self) {
+        /// A process with all its memory is gone in far less.
+        const LIMIT: Duration = Duration::from_secs(10);
         self.child.kill();
+        // Not for ever: one that the kernel keeps from ending must not keep others from being started.
         // Fails only if somebody else has reaped it.
-        let _ = self.child.wait();
+        if let Ok(false) = self.child.wait_at_most(LIMIT) {
+            let worker_pid = self.child.pid().as_raw_pid();
+            tracing::error!(worker_pid, "a worker that was killed does not end");
+        }
     }
 }
 
@@ -355,7 +362,7 @@ impl SpawnerHandle {
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", self.timeout.as_secs_f32()),
         };
-        Err(SpawnError::Handshake { path: path(), reason })
+        Err(SpawnError::Handshake { path: path(), reason: text::clean_and_cut(&reason) })
     }
 
     /// Whether a worker is one of this host's version, and of the same build as those before it.
@@ -365,14 +372,14 @@ impl SpawnerHandle {
             return Err(SpawnError::Handshake { path, reason: "it is no worker".into() });
         }
         if (hello.protocol, hello.package.as_str()) != (PROTOCOL_VERSION, PACKAGE_VERSION) {
-            let (worker, worker_protocol) = (hello.package.clone(), hello.protocol);
+            let (worker, worker_protocol) = (text::clean_and_cut(&hello.package), hello.protocol);
             return Err(SpawnError::Version { path, worker, worker_protocol });
         }
         if !hello.findings.is_secure() && !self.sandbox.accepts_insecure() {
             let missing: Vec<_> =
                 hello.findings.wanting().map(|f| format!("{} ({})", f.measure, f.state)).collect();
             let reason = format!("can't be kept in on this machine: {}", missing.join(", "));
-            return Err(SpawnError::Insecure { path, reason });
+            return Err(SpawnError::Insecure { path, reason: text::clean_and_cut(&reason) });
         }
         let mut build = self.build.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(build) = &*build
@@ -380,7 +387,7 @@ impl SpawnerHandle {
         {
             let reason =
                 format!("lost a measure since the first worker: {} ({})", lost.measure, lost.state);
-            return Err(SpawnError::Insecure { path, reason });
+            return Err(SpawnError::Insecure { path, reason: text::clean_and_cut(&reason) });
         }
         match (&mut *build, hello.build) {
             (Some(build), _) if hello.program == build.file => Ok(()),
@@ -472,7 +479,8 @@ impl WorkerProcess {
             && tokio::time::timeout(GRACE, pidfd.readable()).await.is_err()
         {
             child.kill();
-            let _ = pidfd.readable().await;
+            // Not for ever: one that the kernel keeps from ending is not waited for.
+            let _ = tokio::time::timeout(GRACE, pidfd.readable()).await;
         }
         Obituary { status: self.process.status(), last_words: self.last_words() }
     }
@@ -486,6 +494,6 @@ impl WorkerProcess {
         );
         let mut buffer = vec![0; LIMIT];
         let len = rustix::io::read(&self.stderr, &mut buffer).unwrap_or(0);
-        String::from_utf8_lossy(&buffer[..len]).trim().to_owned()
+        text::clean_and_cut(String::from_utf8_lossy(&buffer[..len]).trim())
     }
 }

@@ -2,14 +2,19 @@
 //! or bloats the host, or costs anything but the work at hand.
 
 use crate::scratch;
-use pvf_host_core::{PossiblyInvalid, PrepareError, ValidationError, worker::protocol::WorkerKind};
+use futures_util::future::join_all;
+use pvf_host_core::{
+    InternalError, PossiblyInvalid, PrepareError, StartError, ValidationError, validate_with_retry,
+    worker::protocol::WorkerKind,
+};
 use pvf_tests::{
     Script, eventually,
-    manners::Manners,
+    manners::{Manners, Place},
     processes,
     request::{approval, hash_head},
     valid_head,
 };
+use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prepare_worker_that_breaks_the_protocol_gives_no_artifact() {
@@ -86,4 +91,79 @@ async fn an_execute_worker_that_breaks_the_protocol_gives_no_verdict() {
         assert_eq!(valid_head(host.validate(request.clone()).await), hash_head(&request));
         host.shut_down().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_does_not_start_with_a_worker_that_does_not_greet() {
+    let cases = [
+        Manners::HangUp,
+        Manners::Mumble,
+        Manners::Boast,
+        Manners::TrailOff,
+        Manners::Drip,
+        Manners::Silent,
+        Manners::HalfFrame,
+    ];
+    join_all(cases.map(async |manners| {
+        let scratch = scratch();
+        scratch.teach_one(Place::Greeting(WorkerKind::Prepare), manners);
+        let mut config = scratch.config();
+        config.spawn_timeout = Duration::from_millis(500);
+        let error = scratch.start(config).await.unwrap_err();
+        assert!(matches!(error, StartError::Worker(_)), "{manners:?}: {error:?}");
+        scratch.assert_nothing_is_left().await;
+        scratch.start(scratch.config()).await.unwrap().shut_down().await;
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_makes_good_what_one_bad_worker_did() {
+    let cases = [
+        (Place::Greeting(WorkerKind::Execute), Manners::HangUp),
+        (Place::Load, Manners::WrongId),
+        (Place::Load, Manners::Flood),
+        (Place::Execute, Manners::WrongId),
+        (Place::Execute, Manners::GuessId),
+        (Place::Execute, Manners::TrailOff),
+        (Place::Execute, Manners::Exaggerate),
+    ];
+    join_all(cases.map(async |(place, manners)| {
+        let scratch = scratch();
+        let host = scratch.start(scratch.config()).await.unwrap();
+        scratch.teach_one(place, manners);
+        let request = approval(Script::default().pvf());
+        let validation = validate_with_retry(&*host, request.clone()).await;
+        let [first] = &validation.retried[..] else { panic!("{manners:?}: {validation:?}") };
+        let is_expected = match place {
+            Place::Greeting(_) => {
+                matches!(first, ValidationError::Internal(InternalError::Worker(_)))
+            }
+            _ => matches!(
+                first,
+                ValidationError::PossiblyInvalid(PossiblyInvalid::AmbiguousWorkerDeath(_))
+            ),
+        };
+        assert!(is_expected, "{place:?} {manners:?}: {first:?}");
+        assert_eq!(valid_head(validation), hash_head(&request));
+        host.shut_down().await;
+    }))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_bad_workers_in_a_row_leave_a_candidate_possibly_invalid() {
+    let scratch = scratch();
+    let host = scratch.start(scratch.config()).await.unwrap();
+    let request = approval(Script::default().pvf());
+    host.precheck(request.pvf.clone()).await.unwrap();
+    scratch.teach(Manners::WrongId);
+    let validation = validate_with_retry(&*host, request).await;
+    let is_worker_death = |error: &ValidationError| {
+        matches!(error, ValidationError::PossiblyInvalid(PossiblyInvalid::AmbiguousWorkerDeath(_)))
+    };
+    assert!(validation.retried.iter().all(is_worker_death), "{validation:?}");
+    assert_eq!(validation.retried.len(), 1);
+    assert!(is_worker_death(&validation.verdict.unwrap_err()));
+    host.shut_down().await;
 }

@@ -33,6 +33,18 @@ fn prepared_within(kind: PvfPrepKind, limit: Duration, pvf: Pvf) -> Pvf {
 // Executing
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_never_stops_talking_is_ended_by_its_worker() {
+    let host = host_with(|config| config.wall_clock_factor = FOREVER).await;
+    for bytes in [0, 100, 16 << 10] {
+        let pvf = Script::call(OnCall::FloodLog(bytes)).pvf();
+        let validation = host.validate(within(SHORT, approval(pvf))).await;
+        assert_eq!(validation.verdict, Err(InvalidCandidate::HardTimeout.into()), "{bytes}");
+        assert!(validation.execute.is_some_and(|report| report.cpu >= SHORT));
+    }
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_uses_up_its_cpu_time_is_ended_by_its_worker() {
     let host = host_with(|config| config.wall_clock_factor = FOREVER).await;
     let pvf = Script::call(OnCall::SpinForever).pvf();

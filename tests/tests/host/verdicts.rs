@@ -310,6 +310,33 @@ async fn a_head_too_big_for_the_host_is_no_valid_output() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_or_a_log_line_too_long_for_a_worker_is_a_job_death() {
+    let host = host().await;
+    // What an answer needs besides its result is little.
+    for call in [
+        OnCall::SendAnswer(MAX_RESULT + 1000),
+        OnCall::FloodLog(40 << 10),
+        OnCall::FloodLog(MAX_RESULT as u32),
+    ] {
+        let reason = possibly_invalid(host.validate(approval(Script::call(call).pvf())).await);
+        assert!(matches!(reason, PossiblyInvalid::AmbiguousJobDeath(_)), "{reason:?}");
+    }
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_about_a_candidate_is_harmless_for_a_terminal() {
+    let text = format!("\x1b[2J\nvalid\r{}", "x".repeat(1 << 20));
+    let InvalidCandidate::Execution(ExecuteError::Trap(said)) =
+        invalid(validated(approval(Script::call(OnCall::TrapWith(text)).pvf())).await)
+    else {
+        panic!("not a trap");
+    };
+    assert!(said.starts_with("\\u{1b}[2J\nvalid\\rxxx"), "{}", &said[..20]);
+    assert!(said.len() < 20 << 10 && !said.contains(|c: char| c.is_control() && c != '\n'));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_one_candidate_did_is_unseen_by_the_next() {
     let host = host().await;
     let pvf = Script::call(OnCall::AsTheBlockSays).pvf();

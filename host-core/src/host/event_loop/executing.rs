@@ -41,6 +41,7 @@ impl EventLoop {
                 spawner: self.spawner.clone(),
                 counters: self.counters.clone(),
                 pov_limit: self.config.pov_limit,
+                load_timeout: self.config.load_timeout,
                 wall_clock_factor: self.config.wall_clock_factor,
                 cancelled,
             };

@@ -5,6 +5,7 @@ use crate::{
     Code, PrepareError,
     artifact::{ArtifactId, ArtifactStore, PrepareCost},
     primitives::PvfPrepKind,
+    text,
     worker::{
         prepare::{PrepareWorker, Prepared},
         protocol::PrepareRequest,
@@ -114,7 +115,10 @@ impl EventLoop {
                     %artifact, size, wall_ms = cost.wall.as_millis(), cpu_ms = cost.cpu.as_millis(),
                     "prepared"
                 ),
-                Err(error) => tracing::warn!(%artifact, %error, "preparing failed"),
+                Err(error) => {
+                    let error = text::clean(&error.to_string());
+                    tracing::warn!(%artifact, error, "preparing failed");
+                }
             }
             // That is not remembered: who asks again finds out anew.
             let trouble = result.as_ref().err().filter(|error| error.is_trouble_of_host()).cloned();
