@@ -177,7 +177,7 @@ impl Default for Sandbox {
     /// Everything that this machine has; a host refuses to start when that is not
     /// [secure](Findings::is_secure).
     fn default() -> Self {
-        Self { measures: Measures::all(), accepts_insecure: true, control_group: None }
+        Self { measures: Measures::all(), accepts_insecure: false, control_group: None }
     }
 }
 

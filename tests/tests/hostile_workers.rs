@@ -2,6 +2,8 @@
 //! meanwhile, replaces the worker, and stays small. In a program of its own, with a single test, for all
 //! tests of a program share its memory.
 
+#![expect(unsafe_code, reason = "counts what is allocated")]
+
 use pvf_host_core::{
     Config, InternalError, InvalidCandidate, PossiblyInvalid, PrepareError, Pvf, ValidationError,
     ValidationRequest,

@@ -29,8 +29,7 @@ impl Artifact {
     ///
     /// # Errors
     ///
-    /// When the kernel has no memory or no descriptor to give, or `bytes` is empty or longer than
-    /// [`MAX_LEN`](Self::MAX_LEN).
+    /// When the kernel has no memory or no descriptor to give, or `bytes` is empty.
     pub fn from_bytes(bytes: &[u8]) -> io::Result<Self> {
         let mut file = memory_file("pvf-artifact")?;
         file.write_all(bytes)?;
@@ -41,14 +40,14 @@ impl Artifact {
     ///
     /// # Errors
     ///
-    /// When `file` is no memory file made with [`memory_file`], is mapped writable somewhere, is empty
-    /// or longer than [`MAX_LEN`](Self::MAX_LEN), or has holes.
+    /// When `file` is no memory file made with [`memory_file`], is mapped writable somewhere, or is
+    /// empty.
     pub fn seal(file: File) -> io::Result<Self> {
         rustix::fs::fcntl_add_seals(
             &file,
             SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
         )?;
-        Self::from_stranger(file.into())
+        Self::from_sealed(file.into())
     }
 
     /// Takes a descriptor that may be anything, from somebody who wants the worst.

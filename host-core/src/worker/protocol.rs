@@ -31,9 +31,6 @@ pub const MAX_FRAME: u64 = 256 << 10;
 /// far below: heads, code and messages have limits of their own.
 pub const MAX_RESULT: u64 = 64 << 20;
 
-/// The longest artifact that a prepare job may make, in bytes.
-pub const MAX_ARTIFACT: u64 = 1 << 30;
-
 /// The longest input of a job, in bytes. No guest's allocator gives more than 32 MiB at once.
 pub const MAX_INPUT: usize = 64 << 20;
 

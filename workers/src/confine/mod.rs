@@ -20,8 +20,9 @@ mod namespaces;
 mod privileges;
 
 use pvf_host_core::{
+    backend::Artifact,
     sandbox::{Findings, Measure, Measures, State},
-    worker::protocol::{MAX_ARTIFACT, WorkerKind},
+    worker::protocol::WorkerKind,
 };
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 use std::{
@@ -239,7 +240,7 @@ fn limit_resources(kind: WorkerKind) -> io::Result<()> {
     limit(
         Resource::Fsize,
         match kind {
-            WorkerKind::Prepare => MAX_ARTIFACT,
+            WorkerKind::Prepare => Artifact::MAX_LEN,
             WorkerKind::Execute => 0,
         },
     )?;

@@ -5,6 +5,7 @@
 
 use super::super::{Stage, install};
 use std::io;
+use std::io::Write as _;
 
 /// How a child ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -200,13 +201,17 @@ fn a_prepare_job_may_make_code_executable_that_it_can_not_write_to() {
 }
 
 #[test]
-fn an_artifact_can_be_made_and_mapped_in_a_prepare_job() {
-    use pvf_host_core::backend::Artifact;
-    let make = || match Artifact::from_bytes(b"machine code") {
+fn an_artifact_can_be_sealed_and_mapped_in_a_prepare_job() {
+    use pvf_host_core::backend::{Artifact, memory_file};
+    let mut file = memory_file("artifact").unwrap();
+    file.write_all(b"machine code").unwrap();
+    let seal = || match file.try_clone().and_then(Artifact::seal) {
         Ok(artifact) if artifact.bytes() == b"machine code" => 0,
         _ => -1,
     };
-    assert_eq!(end_of(PREPARE_JOB, make), End::Made);
+    assert_eq!(end_of(PREPARE_JOB, seal), End::Made);
+    assert_eq!(end_of(PREPARE_JOB, call!(SYS_write, 1, NOTHING, 0)), End::Made);
+    assert_eq!(end_of(PREPARE_JOB, call!(SYS_write, 3, NOTHING, 0)), KILLED);
 }
 
 #[test]
