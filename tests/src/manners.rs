@@ -3,6 +3,7 @@
 //! A worker that greets as it should may still be up to anything, once somebody has got hold of it.
 //! The tests' worker program has bad [`Manners`] if a file beside it says so.
 
+use crate::processes;
 use parity_scale_codec::{Compact, Decode, DecodeAll, Encode};
 use pvf_host_core::{
     backend::{self, memory_file},
@@ -328,7 +329,7 @@ impl Rude {
 
     /// Lets the test know who it is.
     fn testify(&self) {
-        let pid = std::process::id().to_string();
+        let pid = processes::own_pid().to_string();
         write_at_once(&Manners::witness(&self.program), pid.as_bytes());
     }
 
