@@ -6,6 +6,7 @@
 //! workers are not [secure](Findings::is_secure) does not start, unless it was
 //! [told to](Sandbox::accept_insecure).
 
+use crate::text;
 use parity_scale_codec::{Decode, Encode};
 use std::{fmt, path::PathBuf};
 
@@ -47,36 +48,44 @@ measures! {
     /// A seccomp filter for the worker and a stricter one for each job: any system call that is not
     /// listed ends the process.
     SystemCallFilter = "system-call-filter",
-        needs "a kernel with CONFIG_SECCOMP_FILTER";
+        needs "a kernel with CONFIG_SECCOMP_FILTER; in a container or a service, a system call profile \
+               that allows seccomp and prctl";
     /// The root directory is an empty one that can't be written to, in a mount namespace.
     EmptyRoot = "empty-root",
-        needs "user namespaces, or root with CAP_SYS_ADMIN";
+        needs "the measure user-namespace, or root with CAP_SYS_ADMIN; in a container, a seccomp \
+               profile that allows unshare, mount, umount2 and pivot_root, and an AppArmor profile \
+               that allows mount and pivot_root";
     /// A Landlock domain without a right: no file, no TCP port, and no signal or abstract socket that
     /// leaves the worker.
     Landlock = "landlock",
-        needs "a kernel from 5.13 with CONFIG_SECURITY_LANDLOCK, and landlock in its boot parameter \
-               lsm=; network rules come with 6.7, rules for signals and abstract sockets with 6.12";
+        needs "a kernel from 5.13 with CONFIG_SECURITY_LANDLOCK, and landlock in CONFIG_LSM or in its \
+               boot parameter lsm=; rules for TCP come with 6.7, for signals and abstract sockets \
+               with 6.12; in a container, a seccomp profile that allows landlock_create_ruleset and \
+               landlock_restrict_self";
     /// A user namespace, in which the worker has no capability.
     UserNamespace = "user-namespace",
-        needs "sysctl user.max_user_namespaces above 0; on Debian kernel.unprivileged_userns_clone=1; \
-               on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0 or an AppArmor profile with \
-               the rule userns; in a container a seccomp profile that allows clone and unshare";
+        needs "a kernel with CONFIG_USER_NS; sysctl user.max_user_namespaces above 0; on Debian \
+               sysctl kernel.unprivileged_userns_clone=1; on Ubuntu an AppArmor profile for this \
+               program with the rule userns, or sysctl \
+               kernel.apparmor_restrict_unprivileged_userns=0; in a container, a seccomp profile \
+               that allows clone and unshare with CLONE_NEWUSER; in a systemd service, no \
+               RestrictNamespaces=";
     /// A PID namespace whose first process is the worker: no other process can be named, and none is
     /// left once the worker has ended.
     PidNamespace = "pid-namespace",
-        needs "user namespaces, or root with CAP_SYS_ADMIN";
+        needs "a kernel with CONFIG_PID_NS; the measure user-namespace, or root with CAP_SYS_ADMIN";
     /// A network namespace without a single interface that is up.
     NetworkNamespace = "network-namespace",
-        needs "user namespaces, or root with CAP_SYS_ADMIN";
+        needs "a kernel with CONFIG_NET_NS; the measure user-namespace, or root with CAP_SYS_ADMIN";
     /// An IPC namespace: no shared memory segments, semaphores and message queues of others.
     IpcNamespace = "ipc-namespace",
-        needs "user namespaces, or root with CAP_SYS_ADMIN";
+        needs "a kernel with CONFIG_IPC_NS; the measure user-namespace, or root with CAP_SYS_ADMIN";
     /// A UTS namespace: the machine's name can't be changed.
     UtsNamespace = "uts-namespace",
-        needs "user namespaces, or root with CAP_SYS_ADMIN";
+        needs "a kernel with CONFIG_UTS_NS; the measure user-namespace, or root with CAP_SYS_ADMIN";
     /// A cgroup namespace: the names of the host's control groups can't be seen.
     CgroupNamespace = "cgroup-namespace",
-        needs "user namespaces, or root with CAP_SYS_ADMIN";
+        needs "a kernel with CONFIG_CGROUPS; the measure user-namespace, or root with CAP_SYS_ADMIN";
     /// A user that owns nothing, instead of root.
     OwnUser = "own-user",
         needs "root with CAP_SETUID and CAP_SETGID; a host that is not root can't give its workers \
@@ -98,8 +107,9 @@ measures! {
         needs "any kernel that this program runs on";
     /// A control group for each worker, with a bound on the memory and the processes of it all.
     ControlGroup = "control-group",
-        needs "a cgroup v2 directory that was delegated to the host, named in its configuration, with \
-               the controllers memory and pids";
+        needs "a cgroup v2 directory that was delegated to the host (Delegate=yes in a systemd \
+               service), has no process in it, has the controllers memory and pids, and is named with \
+               --control-group or in the host's configuration";
     /// No descriptor from the host but the socket and the pipe for last words; a job has its own
     /// socket alone.
     ClosedDescriptors = "closed-descriptors",
@@ -113,6 +123,29 @@ measures! {
     /// The kernel kills the worker when the host ends, and the job when the worker does.
     EndsWithHost = "ends-with-host",
         needs "any kernel that this program runs on";
+}
+
+impl Measure {
+    /// What it takes to keep untrusted code in: of each of these, one measure.
+    pub const NEEDED: [&[Self]; 2] =
+        [&[Self::SystemCallFilter], &[Self::EmptyRoot, Self::Landlock]];
+
+    /// The measures without which this one can't be had, on some machines or on all: to try it alone,
+    /// try it with these.
+    pub const fn presupposes(self) -> &'static [Self] {
+        match self {
+            Self::SystemCallFilter | Self::Landlock => &[Self::NoNewPrivileges],
+            Self::PidNamespace => &[Self::UserNamespace],
+            // A host that may make no other namespace makes all of them in a user namespace, which its
+            // workers start in.
+            Self::EmptyRoot
+            | Self::NetworkNamespace
+            | Self::IpcNamespace
+            | Self::UtsNamespace
+            | Self::CgroupNamespace => &[Self::UserNamespace, Self::PidNamespace],
+            _ => &[],
+        }
+    }
 }
 
 impl fmt::Display for Measure {
@@ -249,6 +282,12 @@ pub enum State {
     Missing(String),
 }
 
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.measure, self.state)
+    }
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -258,6 +297,24 @@ impl fmt::Display for State {
             Self::SwitchedOff => f.write_str("switched off"),
             Self::Missing(why) => write!(f, "missing: {why}"),
         }
+    }
+}
+
+/// Says that workers which lack these measures do not keep untrusted code in.
+pub(crate) struct NotKeptIn<'a>(pub(crate) &'a [Finding]);
+
+impl fmt::Display for NotKeptIn<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let needed: Vec<_> = Measure::NEEDED
+            .iter()
+            .map(|one_of| one_of.iter().map(|it| it.name()).collect::<Vec<_>>().join(" or "))
+            .collect();
+        let needed = needed.join(", and ");
+        write!(f, "untrusted code is not kept in here: that takes {needed}")?;
+        for Finding { measure, state } in self.0 {
+            write!(f, "\n  {measure} is {state}")?;
+        }
+        Ok(())
     }
 }
 
@@ -285,6 +342,18 @@ impl Findings {
             State::SwitchedOff
         };
         self.record(measure, state);
+    }
+
+    /// Makes what a worker has said harmless.
+    pub(crate) fn clean(&mut self) {
+        for finding in &mut self.0 {
+            match &mut finding.state {
+                State::Holds(text) | State::NotNeeded(text) | State::Missing(text) => {
+                    *text = text::clean_and_cut(text);
+                }
+                State::SwitchedOff => {}
+            }
+        }
     }
 
     /// What came of a measure. Nothing if nobody has said.
@@ -317,8 +386,13 @@ impl Findings {
     /// Whether untrusted code is kept in: its system calls are filtered, and besides it can reach no
     /// file, because the root directory is empty or because Landlock denies them all.
     pub fn is_secure(&self) -> bool {
-        self.holds(Measure::SystemCallFilter)
-            && (self.holds(Measure::EmptyRoot) || self.holds(Measure::Landlock))
+        self.still_needed().next().is_none()
+    }
+
+    /// What keeps this from being [secure](Self::is_secure): of each of these, one measure has to hold.
+    pub fn still_needed(&self) -> impl Iterator<Item = &'static [Measure]> + '_ {
+        let holds = |measure: &Measure| self.holds(*measure);
+        Measure::NEEDED.into_iter().filter(move |one_of| !one_of.iter().any(holds))
     }
 
     /// The first measure that holds here and not in `other`.
@@ -359,6 +433,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_still_needed_is_said() {
+        let needed = |holding: &[Measure]| findings(holding).still_needed().collect::<Vec<_>>();
+        assert_eq!(needed(&[]), Measure::NEEDED);
+        assert_eq!(needed(&[Measure::Landlock]), [[Measure::SystemCallFilter]]);
+        assert_eq!(needed(&[Measure::SystemCallFilter]), [[Measure::EmptyRoot, Measure::Landlock]]);
+    }
+
+    #[test]
     fn a_measure_of_which_nobody_speaks_is_missing() {
         let findings = findings(&[Measure::Landlock]);
         assert_eq!(findings.wanting().count(), Measure::ALL.len() - 1);
@@ -371,6 +453,15 @@ mod tests {
         assert_eq!(before.first_lost_in(&now).unwrap().measure, Measure::Landlock);
         now.record(Measure::Landlock, State::Holds("ABI 7".into()));
         assert_eq!(before.first_lost_in(&now), None);
+    }
+
+    #[test]
+    fn what_a_worker_says_is_made_harmless() {
+        let mut findings = Findings::default();
+        findings.record(Measure::Landlock, State::Missing("a\nb\x1b[2J".into()));
+        findings.clean();
+        let cleaned = State::Missing("a\\nb\\u{1b}[2J".into());
+        assert_eq!(findings.state(Measure::Landlock), Some(&cleaned));
     }
 
     #[test]

@@ -24,12 +24,12 @@ use crate::{
     InternalError, PrepareError, Pvf,
     artifact::{ArtifactStore, BackendInput, CacheLock, Environment, EnvironmentDigest, LockError},
     backend,
-    sandbox::{Finding, Findings},
+    sandbox::{Finding, Findings, Measures, NotKeptIn, State},
     text,
     worker::{
         prepare::PrepareWorker,
         protocol::{WorkerHello, WorkerKind},
-        spawn::{Spawner, WorkerProcess},
+        spawn::{SpawnError, Spawner, WorkerProcess},
     },
 };
 use artifacts::{Artifacts, RequestId, RetryPolicy};
@@ -55,6 +55,13 @@ pub enum StartError {
     /// No worker could be started.
     #[error("{0}")]
     Worker(String),
+    /// Workers are not confined as it takes to keep untrusted code in, and the host was not told to
+    /// [accept](crate::sandbox::Sandbox::accept_insecure) that.
+    #[error("{}", NotKeptIn(missing))]
+    Insecure {
+        /// Each measure that could not be had, and why.
+        missing: Vec<Finding>,
+    },
     /// The worker program has other backends than this program.
     #[error("the worker program has the backends {worker}, this program has {host}")]
     Backends {
@@ -77,7 +84,8 @@ pub enum StartError {
 ///
 /// # Errors
 ///
-/// When another host uses the cache, when it can't be written to, and when no worker can be started.
+/// When another host uses the cache, when it can't be written to, when no worker can be started, and
+/// when workers do not [keep untrusted code in](crate::sandbox::Findings::is_secure).
 pub async fn start(
     config: Config,
 ) -> Result<(ValidationHost, impl Future<Output = ()> + Send + 'static), StartError> {
@@ -86,10 +94,7 @@ pub async fn start(
     let lock = blocking(move || CacheLock::acquire(&cache_dir)).await?;
 
     let (spawner, process, environment, findings) = start_first_worker(&config).await?;
-    for finding in findings.wanting() {
-        let Finding { measure, state } = finding;
-        tracing::warn!(%measure, %state, "workers are confined without a measure: see `pvf doctor`");
-    }
+    warn_of_missing(&findings);
     let digest = environment.digest();
     let (mut store, entries) = blocking(move || ArtifactStore::open(lock, environment))
         .await
@@ -140,13 +145,16 @@ pub async fn start(
 }
 
 /// Finds out which environment a host would be in that was started with this configuration. Starts a
-/// worker for that, and ends it; takes no cache.
+/// worker for that, and ends it; takes no cache. The worker does nothing but greet, so no measure is
+/// taken.
 ///
 /// # Errors
 ///
 /// When no worker can be started.
 pub async fn detect_environment(config: &Config) -> Result<Environment, StartError> {
-    let (_spawner, _process, environment, _) = start_first_worker(config).await?;
+    let mut config = config.clone();
+    config.sandbox = config.sandbox.only(Measures::none()).accept_insecure();
+    let (_spawner, _process, environment, _) = start_first_worker(&config).await?;
     Ok(environment)
 }
 
@@ -171,11 +179,11 @@ async fn start_first_worker(
     let io = |action| move |error| StartError::Io { action, error };
     let spawner = Spawner::new(&config.worker_program, config.spawn_timeout, &config.sandbox)
         .map_err(io("starting a thread"))?;
-    let (process, hello) = spawner
-        .handle()
-        .spawn(WorkerKind::Prepare)
-        .await
-        .map_err(|error| StartError::Worker(error.to_string()))?;
+    let (process, hello) =
+        spawner.handle().spawn(WorkerKind::Prepare).await.map_err(|error| match error {
+            SpawnError::Insecure { missing } => StartError::Insecure { missing },
+            error => StartError::Worker(error.to_string()),
+        })?;
     check_backends(&hello)?;
     let backends = hello.backends.into_iter().map(|linked| {
         let fingerprint = linked.fingerprint.map_or_else(
@@ -188,6 +196,37 @@ async fn start_first_worker(
     let environment =
         Environment::detect(program, backends.collect()).map_err(io("looking at this machine"))?;
     Ok((spawner, process, environment, hello.findings))
+}
+
+/// Says which measures are missing: where untrusted code is not kept in, each of them in a warning; else
+/// all in one, and why only to those who ask. Those that nobody wanted are named together.
+fn warn_of_missing(findings: &Findings) {
+    let is_secure = findings.is_secure();
+    let (switched_off, missing): (Vec<_>, Vec<_>) =
+        findings.wanting().partition(|finding| finding.state == State::SwitchedOff);
+    let names = |findings: &[Finding]| {
+        let names: Vec<_> = findings.iter().map(|finding| finding.measure.name()).collect();
+        names.join(", ")
+    };
+    for Finding { measure, state } in &missing {
+        if is_secure {
+            tracing::info!(%measure, %state, "workers lack a measure");
+        } else {
+            tracing::warn!(%measure, %state, "INSECURE: workers lack a measure");
+        }
+    }
+    if is_secure && !missing.is_empty() {
+        let missing = names(&missing);
+        tracing::warn!(%missing, "workers lack some measures: `pvf doctor` says why");
+    }
+    if !switched_off.is_empty() {
+        let measures = names(&switched_off);
+        if is_secure {
+            tracing::warn!(%measures, "measures are switched off");
+        } else {
+            tracing::warn!(%measures, "INSECURE: measures are switched off");
+        }
+    }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

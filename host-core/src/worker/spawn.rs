@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     failpoint::{self, Point},
-    sandbox::{Findings, Measure, Sandbox, State},
+    sandbox::{Finding, Findings, Measure, NotKeptIn, Sandbox, State},
     text,
 };
 use rustix::{
@@ -71,9 +71,12 @@ pub(crate) enum SpawnError {
         path.display()
     )]
     Version { path: PathBuf, worker: String, worker_protocol: u32 },
-    /// It is not confined as a worker has to be.
-    #[error("the worker program {} {reason}", path.display())]
-    Insecure { path: PathBuf, reason: String },
+    /// It does not keep untrusted code in.
+    #[error("{}", NotKeptIn(missing))]
+    Insecure { missing: Vec<Finding> },
+    /// It is confined worse than the first one.
+    #[error("a worker lost a measure that the first one has: {0}")]
+    Loosened(Finding),
     /// It is another program than the one that the host was started with.
     #[error(
         "the worker program {program} was replaced or removed while the host ran: restart the host"
@@ -350,14 +353,13 @@ impl SpawnerHandle {
             findings,
         };
         let reason = match tokio::time::timeout(self.timeout, process.greet(&hello)).await {
-            Ok(Ok(hello)) => match self.check(&hello) {
-                Ok(()) => {
-                    let kind = kind.as_str();
-                    tracing::debug!(worker_pid = process.pid, kind, "worker started");
-                    return Ok((process, hello));
-                }
-                Err(error) => return Err(error),
-            },
+            Ok(Ok(mut hello)) => {
+                hello.findings.clean();
+                self.check(&hello)?;
+                let kind = kind.as_str();
+                tracing::debug!(worker_pid = process.pid, kind, "worker started");
+                return Ok((process, hello));
+            }
             Ok(Err(FrameError::Closed)) => process.obituary().await.to_string(),
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer within {} s", self.timeout.as_secs_f32()),
@@ -376,18 +378,13 @@ impl SpawnerHandle {
             return Err(SpawnError::Version { path, worker, worker_protocol });
         }
         if !hello.findings.is_secure() && !self.sandbox.accepts_insecure() {
-            let missing: Vec<_> =
-                hello.findings.wanting().map(|f| format!("{} ({})", f.measure, f.state)).collect();
-            let reason = format!("can't be kept in on this machine: {}", missing.join(", "));
-            return Err(SpawnError::Insecure { path, reason: text::clean_and_cut(&reason) });
+            return Err(SpawnError::Insecure { missing: hello.findings.wanting().collect() });
         }
         let mut build = self.build.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(build) = &*build
             && let Some(lost) = build.findings.first_lost_in(&hello.findings)
         {
-            let reason =
-                format!("lost a measure since the first worker: {} ({})", lost.measure, lost.state);
-            return Err(SpawnError::Insecure { path, reason: text::clean_and_cut(&reason) });
+            return Err(SpawnError::Loosened(lost));
         }
         match (&mut *build, hello.build) {
             (Some(build), _) if hello.program == build.file => Ok(()),
