@@ -31,7 +31,8 @@ Exit codes:
   0  valid, accepted, or all agree
   1  invalid, rejected, or something diverges
   2  wrong usage: an unknown option, a file that can't be read, parameters that make no sense
-  3  could not tell: the code can't be prepared, this machine has a problem, or interrupted";
+  3  could not tell: the code can't be prepared, this machine has a problem or can't keep untrusted
+     code in (see `pvf doctor`), or interrupted";
 
 /// Validates Polkadot parachain candidates: runs a PVF (the code by which a parachain's blocks are
 /// checked) on a candidate, in processes apart from this one, and gives the verdict.
@@ -72,10 +73,10 @@ pub(crate) enum Command {
     Backends,
     /// Look at the cache of prepared artifacts, and make room in it
     Cache(Cache),
-    /// Show what prepared artifacts depend on, and whether that has changed since the last start
+    /// Show whether this machine keeps untrusted code in, and what prepared artifacts depend on
     Doctor(Doctor),
     /// Validate the bundled example on every backend, side by side
-    Demo,
+    Demo(Demo),
     /// Print the completion script for a shell
     #[command(after_help = "Example:\n  pvf completions bash > ~/.local/share/bash-completion/\
                             completions/pvf")]
@@ -131,7 +132,7 @@ Prints, in this order: how long the precheck took (a compilation, unless --cache
 that has the artifact), the first validation, --count validations one after the other, and the
 throughput of as many at --concurrency. Beside that stands the floor, measured in the same run: the
 same artifact called within one process, and in a process forked for each call. What the host takes
-beyond that is its own.
+beyond that is its own. With --sandbox-cost comes what the measures that keep code in have cost.
 
 The candidate may be invalid: that takes time too. It has to reach the code, and to end by itself.";
 
@@ -154,6 +155,18 @@ pub(crate) struct Bench {
     /// How many candidates may be executed at once [default: the number of processors]
     #[arg(long, value_name = "W", help_heading = HOST)]
     pub(crate) workers: Option<NonZeroUsize>,
+    /// Measure too what keeping untrusted code in costs: --count validations more, which take turns
+    /// with as many on a host that takes no measure
+    ///
+    /// That host has a cache of its own, and does not keep this code in.
+    #[arg(long)]
+    pub(crate) sandbox_cost: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
 }
 
 const COMPARE_HELP: &str = "\
@@ -213,6 +226,8 @@ pub(crate) struct Compare {
     /// Go on with the run that --log has notes of
     #[arg(long, requires = "log")]
     pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
 }
 
 const REPLAY_HELP: &str = "\
@@ -246,6 +261,8 @@ pub(crate) struct Replay {
     pub(crate) workers: NonZeroUsize,
     #[command(flatten)]
     pub(crate) cache: CacheDirArg,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
 }
 
 const CODE: &str = "Code";
@@ -340,9 +357,40 @@ pub(crate) enum Kind {
 pub(crate) struct HostArgs {
     #[command(flatten)]
     pub(crate) cache: CacheDirArg,
+    #[command(flatten)]
+    pub(crate) worker: WorkerProgramArg,
+    #[command(flatten)]
+    pub(crate) sandbox: SandboxArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerProgramArg {
     /// The program to start as a worker [default: this one]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", help_heading = HOST)]
     pub(crate) worker_program: Option<PathBuf>,
+}
+
+/// What keeps untrusted code in.
+#[derive(Debug, Args)]
+pub(crate) struct SandboxArgs {
+    /// Start even if untrusted code is not kept in here, with a warning for each measure that is
+    /// missing; `pvf doctor` says how to have them
+    ///
+    /// Code that breaks out of its engine can then do whatever this user can.
+    #[arg(long, help_heading = HOST)]
+    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) control_group: ControlGroupArg,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ControlGroupArg {
+    /// A directory of a cgroup v2 file system in which each worker gets a control group of its own,
+    /// that bounds its memory and processes
+    ///
+    /// It has to be delegated to this user, and have no process in it.
+    #[arg(long, value_name = "DIR", help_heading = HOST)]
+    pub(crate) control_group: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -354,18 +402,34 @@ pub(crate) struct CacheDirArg {
 }
 
 const DOCTOR_HELP: &str = "\
-Example:
-  pvf doctor --cache-dir /var/cache/pvf
+Examples:
+  pvf doctor
+  pvf doctor --cache-dir /var/cache/pvf --control-group /sys/fs/cgroup/pvf.slice/workers --json
 
-Artifacts are native code: they are for the program, the processor and the kernel that they were made
-on, which are their environment. When one of these changes, a host that starts prepares everything
-anew. This tells which did. It starts a worker, and changes nothing.";
+Tries each measure that keeps untrusted code in: in a worker of its own, and all together in one,
+which is what workers get. For those that are missing it says why, and what they need.
+
+Artifacts are native code: they are for the program, the processor and the kernel that they were
+made on, which are their environment. When one of these changes, a host that starts prepares
+everything anew. This tells which did.
+
+It starts workers, which end at once, and changes nothing.
+
+Exit codes:
+  0  untrusted code is kept in
+  1  it is not: other commands refuse to start here without --insecure
+  2  wrong usage
+  3  could not tell: no worker can be started";
 
 #[derive(Debug, Args)]
 #[command(after_help = DOCTOR_HELP)]
 pub(crate) struct Doctor {
     #[command(flatten)]
-    pub(crate) host: HostArgs,
+    pub(crate) cache: CacheDirArg,
+    #[command(flatten)]
+    pub(crate) worker: WorkerProgramArg,
+    #[command(flatten)]
+    pub(crate) control_group: ControlGroupArg,
 }
 
 const CACHE_HELP: &str = "\
@@ -506,6 +570,25 @@ mod tests {
         assert_eq!(names, ["two", "one"]);
         assert_eq!(compare.cases, [PathBuf::from("a"), PathBuf::from("b")]);
         assert!(compare.resume);
+    }
+
+    #[test]
+    fn every_command_that_starts_a_host_can_be_told_how_to_confine_it() {
+        const CANDIDATE: &str = "--code c --params p";
+        for command in [
+            &format!("validate {CANDIDATE}"),
+            "precheck --code c",
+            &format!("bench {CANDIDATE}"),
+            "compare c",
+            "replay c --backend one --against two",
+            "demo",
+        ] {
+            let line = format!("pvf {command} --insecure --control-group /sys/fs/cgroup/workers");
+            assert!(parse(&line).is_ok(), "{line}");
+        }
+        assert!(parse("pvf doctor --control-group d").is_ok());
+        // It looks, and accepts nothing.
+        assert!(parse("pvf doctor --insecure").is_err());
     }
 
     #[test]

@@ -78,6 +78,11 @@ impl From<StartError> for Failure {
                 "--worker-program must name this program, or another one of the same version that \
                  serves as a worker",
             ),
+            StartError::Insecure { .. } => (
+                "insecure",
+                "`pvf doctor` says what each of these needs; with --insecure it goes on all the same, \
+                 and code that breaks out of its engine can do whatever this user can",
+            ),
             StartError::Backends { .. } => {
                 ("backends", "build the program given by --worker-program with the same features")
             }

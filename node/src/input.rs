@@ -3,7 +3,9 @@
 //! Whatever is wrong here is wrong usage: it is said before a host is started.
 
 use crate::{
-    cli::{CandidateArgs, CodeArgs, HostArgs, Kind},
+    cli::{
+        CandidateArgs, CodeArgs, ControlGroupArg, HostArgs, Kind, SandboxArgs, WorkerProgramArg,
+    },
     failure::Failure,
     features,
 };
@@ -13,6 +15,7 @@ use pvf_host_core::{
     primitives::{
         ExecutorParam, ExecutorParams, Hash, ValidationParams, ValidationParamsExtension, hex,
     },
+    sandbox::Sandbox,
     worker::WorkerProgram,
 };
 use std::{
@@ -154,15 +157,30 @@ pub(crate) fn config(
     host: &HostArgs,
     code: &CodeArgs,
 ) -> Result<Config, Failure> {
-    let mut config = host_config(cache_dir, host)?;
+    let mut config = host_config(cache_dir, &host.worker)?;
+    config.sandbox = sandbox(&host.sandbox);
     config.code_limit = size(code.code_limit);
     Ok(config)
 }
 
+/// What keeps the workers in.
+pub(crate) fn sandbox(args: &SandboxArgs) -> Sandbox {
+    let sandbox = sandbox_in(&args.control_group);
+    if args.insecure { sandbox.accept_insecure() } else { sandbox }
+}
+
+/// The same for a host that accepts nothing less than secure.
+pub(crate) fn sandbox_in(args: &ControlGroupArg) -> Sandbox {
+    match &args.control_group {
+        Some(directory) => Sandbox::default().in_control_group(directory),
+        None => Sandbox::default(),
+    }
+}
+
 /// The configuration of a host that is given no code.
-pub(crate) fn host_config(cache_dir: &Path, host: &HostArgs) -> Result<Config, Failure> {
+pub(crate) fn host_config(cache_dir: &Path, worker: &WorkerProgramArg) -> Result<Config, Failure> {
     let mut config = Config::new(cache_dir);
-    if let Some(path) = &host.worker_program {
+    if let Some(path) = &worker.worker_program {
         // A name without a slash would be searched for in PATH.
         let path = std::path::absolute(path).map_err(|error| {
             Failure::usage(format!("--worker-program {}: {error}", path.display()))

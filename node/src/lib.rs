@@ -73,7 +73,7 @@ fn run(command: &Command, json: bool) -> Result<Answer, Failure> {
         Command::Backends => commands::backends::run(json),
         Command::Cache(args) => commands::cache::run(args, json),
         Command::Doctor(args) => commands::doctor::run(args, json),
-        Command::Demo => commands::demo::run(json),
+        Command::Demo(args) => commands::demo::run(args, json),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "pvf", &mut script);

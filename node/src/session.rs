@@ -69,6 +69,17 @@ impl Session {
         result
     }
 
+    /// Has `work` done that uses no host, and is dropped when it is interrupted.
+    pub(crate) async fn unless_interrupted<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        tokio::select! {
+            result = work => result,
+            failure = self.interruption() => Err(failure),
+        }
+    }
+
     async fn interruption(&self) -> Failure {
         // The sender lives as long as the session.
         let _ = self.interrupted.clone().wait_for(|interrupted| *interrupted).await;

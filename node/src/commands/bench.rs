@@ -4,6 +4,8 @@
 //! and go through the whole host. The [floor] is measured beside that, half before and half after
 //! the warm validations, so that both see the same machine in the same mood.
 
+mod cost;
+
 use crate::{
     cli::Bench,
     failure::{Answer, Failure},
@@ -13,11 +15,12 @@ use crate::{
     output::{self, Facts},
     progress::Spinner,
     samples::Samples,
-    session::with_host,
+    session,
     temporary::TemporaryCache,
     units::{millis, time},
     verdict,
 };
+use cost::{Cost, CostJson};
 use parity_scale_codec::Encode;
 use pvf_host_core::{
     InvalidCandidate, PrepareReport, Validation, ValidationError, ValidationHost,
@@ -50,6 +53,8 @@ struct BenchJson {
     concurrency: usize,
     workers: usize,
     floor: FloorJson,
+    /// Null unless asked for.
+    sandbox: Option<CostJson>,
 }
 
 #[derive(Debug, Serialize)]
@@ -76,6 +81,7 @@ struct Measured {
     throughput: f64,
     in_process: Samples<Duration>,
     forked: Samples<Duration>,
+    sandbox: Option<Cost>,
 }
 
 /// What to measure.
@@ -114,7 +120,22 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<Answer, Failure> {
         workers: workers.get(),
     };
     let spinner = Spinner::start("starting");
-    let measured = with_host(config, async |host| plan.measure(&host, &cache_dir, &spinner).await)?;
+    let bare_cache = args.sandbox_cost.then(TemporaryCache::new).transpose()?;
+    let bare_config = bare_cache.as_ref().map(|cache| cost::bare(&config, &cache.path()));
+    let measured = session::run(async |session| {
+        let on_host = async |host| {
+            let mut measured = plan.measure(&host, &cache_dir, &spinner).await?;
+            if let Some(config) = bare_config {
+                spinner.say("validating with and without measures");
+                let on_bare = async |bare| {
+                    Cost::measure(&host, &bare, &plan.request, plan.count).await.map(Some)
+                };
+                measured.sandbox = session.with_host(config, on_bare).await?;
+            }
+            Ok(measured)
+        };
+        session.with_host(config, on_host).await
+    })?;
     drop(spinner);
 
     if json {
@@ -153,10 +174,7 @@ impl Plan {
     ) -> Result<Measured, Failure> {
         spinner.say("prechecking");
         let start = Instant::now();
-        let prepared = host.precheck(self.request.pvf.clone()).await.map_err(|error| {
-            let hint = features::hint_for_preparation(&error);
-            Failure::runtime(error.kind(), format!("the code can't be prepared: {error}{hint}"))
-        })?;
+        let prepared = precheck(host, &self.request).await?;
         let precheck = start.elapsed();
         if prepared.cached {
             tracing::warn!("the cache has the artifact: the precheck compiled nothing");
@@ -185,6 +203,7 @@ impl Plan {
             throughput: self.count as f64 / took.as_secs_f64(),
             in_process: samples(floor.in_process_ns),
             forked: samples(floor.forked_ns),
+            sandbox: None,
         })
     }
 
@@ -245,9 +264,7 @@ impl Plan {
     }
 
     fn to_json(&self, measured: &Measured) -> BenchJson {
-        let percentile = |samples: &Samples<Duration>, percent| {
-            millis(samples.percentile(percent).unwrap_or_default())
-        };
+        let percentile = percentile_millis;
         BenchJson {
             precheck_ms: millis(measured.precheck),
             first_ms: millis(measured.first),
@@ -265,13 +282,12 @@ impl Plan {
                 in_process_p50_ms: percentile(&measured.in_process, 50),
                 fork_p50_ms: percentile(&measured.forked, 50),
             },
+            sandbox: measured.sandbox.as_ref().map(Cost::to_json),
         }
     }
 
     fn describe(&self, measured: &Measured) -> Facts {
-        let percentile = |samples: &Samples<Duration>, percent| {
-            time(samples.percentile(percent).unwrap_or_default())
-        };
+        let percentile = percentile_time;
         let mut facts = Facts::default();
         facts.add("precheck", time(measured.precheck));
         facts.add("first", time(measured.first));
@@ -303,8 +319,29 @@ impl Plan {
                 percentile(&measured.forked, 50)
             ),
         );
+        if let Some(cost) = &measured.sandbox {
+            facts.add("sandboxed", cost.describe());
+        }
         facts
     }
+}
+
+fn percentile_millis(samples: &Samples<Duration>, percent: usize) -> f64 {
+    millis(samples.percentile(percent).unwrap_or_default())
+}
+
+fn percentile_time(samples: &Samples<Duration>, percent: usize) -> String {
+    time(samples.percentile(percent).unwrap_or_default())
+}
+
+async fn precheck(
+    host: &ValidationHost,
+    request: &ValidationRequest,
+) -> Result<PrepareReport, Failure> {
+    host.precheck(request.pvf.clone()).await.map_err(|error| {
+        let hint = features::hint_for_preparation(&error);
+        Failure::runtime(error.kind(), format!("the code can't be prepared: {error}{hint}"))
+    })
 }
 
 /// Validates once, and says what that took in time and, if it is metered, in gas.
@@ -392,6 +429,7 @@ mod tests {
             throughput: 1234.56,
             in_process: samples([3]),
             forked: samples([4]),
+            sandbox: None,
         };
         let expected = json!({
             "precheck_ms": 100.0,
@@ -402,6 +440,7 @@ mod tests {
             "concurrency": 4,
             "workers": 3,
             "floor": { "in_process_p50_ms": 3.0, "fork_p50_ms": 4.0 },
+            "sandbox": null,
         });
         assert_eq!(to_value(plan.to_json(&measured)).unwrap(), expected);
     }

@@ -12,7 +12,7 @@ use crate::{
         text::Text,
     },
     failure::{Answer, Failure},
-    output, session,
+    input, output, session,
 };
 
 pub(crate) fn run(args: &Compare, json: bool) -> Result<Answer, Failure> {
@@ -27,7 +27,10 @@ pub(crate) fn run(args: &Compare, json: bool) -> Result<Answer, Failure> {
     let report = args.report.as_deref().map(Report::open).transpose()?;
     let log = args.log.clone().map(|path| LogOptions { path, resume: args.resume });
 
-    let rounds = session::run(async |session| run::run(&plan, session, log.as_ref()).await)?;
+    let rounds = session::run(async |session| {
+        let sandbox = input::sandbox(&args.sandbox);
+        run::run(&plan, session, sandbox, log.as_ref()).await
+    })?;
     let comparison = Comparison::new(&plan, &rounds);
     if let Some(report) = report {
         report.write(&comparison)?;

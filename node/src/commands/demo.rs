@@ -4,8 +4,9 @@
 //! whose blocks say that number, and what to add to it.
 
 use crate::{
+    cli::Demo,
     failure::{Answer, Failure},
-    features,
+    features, input,
     output::{self, Table},
     progress::Spinner,
     session::with_host,
@@ -84,12 +85,14 @@ struct Column {
     validations: Vec<Validation>,
 }
 
-pub(crate) fn run(json: bool) -> Result<Answer, Failure> {
+pub(crate) fn run(args: &Demo, json: bool) -> Result<Answer, Failure> {
     let plan = plan()?;
     let cache = TemporaryCache::new()?;
+    let mut config = Config::new(cache.path());
+    config.sandbox = input::sandbox(&args.sandbox);
 
     let spinner = Spinner::start("starting");
-    let columns = with_host(Config::new(cache.path()), async |host| {
+    let columns = with_host(config, async |host| {
         let mut columns = Vec::new();
         for (backend, code) in plan {
             spinner.say(format!("preparing and executing on {backend}"));

@@ -1,4 +1,7 @@
-//! `pvf doctor`: what do artifacts depend on here, and did it change?
+//! `pvf doctor`: is untrusted code kept in here? What do artifacts depend on, and did it change?
+
+mod sandbox;
+mod surroundings;
 
 use crate::{
     cli::Doctor,
@@ -12,6 +15,7 @@ use pvf_host_core::{
     artifact::{Cache, EnvironmentInput},
     detect_environment,
 };
+use sandbox::{Diagnosis, SandboxJson};
 use serde::Serialize;
 
 #[derive(Debug, Serialize)]
@@ -23,6 +27,7 @@ struct DoctorJson {
     last_start_unix_s: Option<u64>,
     /// What has changed since. Null without a last start.
     changes: Option<Vec<String>>,
+    sandbox: SandboxJson,
 }
 
 #[derive(Debug, Serialize)]
@@ -32,9 +37,18 @@ struct InputJson {
 }
 
 pub(crate) fn run(args: &Doctor, json: bool) -> Result<Answer, Failure> {
-    let directory = input::cache_dir(args.host.cache.cache_dir.as_deref())?;
-    let config = input::host_config(&directory, &args.host)?;
-    let environment = session::run(async |_| Ok(detect_environment(&config).await?))?;
+    let directory = input::cache_dir(args.cache.cache_dir.as_deref())?;
+    let mut config = input::host_config(&directory, &args.worker)?;
+    config.sandbox = input::sandbox_in(&args.control_group);
+    let (environment, diagnosis) = session::run(async |session| {
+        session
+            .unless_interrupted(async {
+                let environment = detect_environment(&config).await?;
+                Ok((environment, Diagnosis::make(&config).await?))
+            })
+            .await
+    })?;
+    let answer = if diagnosis.is_secure() { Answer::Yes } else { Answer::No };
     let last_start = Cache::new(&directory)
         .last_start()
         .map_err(|error| cache::unusable(&directory, "read", &error))?;
@@ -50,8 +64,9 @@ pub(crate) fn run(args: &Doctor, json: bool) -> Result<Answer, Failure> {
             cache_dir: directory.display().to_string(),
             last_start_unix_s: last_start.map(|(_, when)| units::unix_seconds(when)),
             changes,
+            sandbox: diagnosis.to_json(),
         })?;
-        return Ok(Answer::Yes);
+        return Ok(answer);
     }
     let mut facts = Facts::default();
     facts.add("environment", environment.digest().to_string());
@@ -72,6 +87,6 @@ pub(crate) fn run(args: &Doctor, json: bool) -> Result<Answer, Failure> {
     for change in changes {
         facts.add("", change);
     }
-    output::print(&facts.to_string())?;
-    Ok(Answer::Yes)
+    output::print(&format!("{facts}\n{}", diagnosis.describe()))?;
+    Ok(answer)
 }

@@ -27,6 +27,7 @@ pub(crate) fn run(args: &Replay, json: bool) -> Result<Answer, Failure> {
     look_at_all(&paths, &pair)?;
     let cache_dir = input::cache_dir(args.cache.cache_dir.as_deref())?;
     let mut config = Config::new(&cache_dir);
+    config.sandbox = input::sandbox(&args.sandbox);
     config.execute_workers_max = args.workers.get();
     config.hot_workers_max = config.hot_workers_max.max(2 * args.workers.get());
 

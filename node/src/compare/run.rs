@@ -13,6 +13,7 @@ use crate::{
 };
 use pvf_host_core::{
     Config, ValidationHost, artifact::ArtifactId, detect_environment, primitives::hex,
+    sandbox::Sandbox,
 };
 use std::{collections::HashSet, ops::Range, path::PathBuf, time::Instant};
 
@@ -26,10 +27,11 @@ pub(crate) struct LogOptions {
     pub(crate) resume: bool,
 }
 
-/// Runs what the log does not have yet. Gives all rounds, case by case.
+/// Runs what the log does not have yet, on hosts with this sandbox. Gives all rounds, case by case.
 pub(crate) async fn run(
     plan: &Plan,
     session: &Session,
+    sandbox: Sandbox,
     log: Option<&LogOptions>,
 ) -> Result<Vec<Vec<Round>>, Failure> {
     let (log, rounds) = match log {
@@ -41,7 +43,7 @@ pub(crate) async fn run(
             Log::open(path, plan, &hex::encode(environment.0), *resume)?
         }
     };
-    let mut run = Run::new(plan, log, rounds);
+    let mut run = Run::new(plan, sandbox, log, rounds);
     let mut cache = run.prepare(session).await?;
     run.execute(session, &mut cache, Phase::First).await?;
     run.execute(session, &mut cache, Phase::Warm).await?;
@@ -63,6 +65,7 @@ impl Cache {
 
 struct Run<'a> {
     plan: &'a Plan,
+    sandbox: Sandbox,
     log: Log,
     /// By case.
     rounds: Vec<Vec<Round>>,
@@ -74,7 +77,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, log: Log, rounds: Vec<Round>) -> Self {
+    fn new(plan: &'a Plan, sandbox: Sandbox, log: Log, rounds: Vec<Round>) -> Self {
         let mut left = TimeLeft::new([Phase::Prepare, Phase::First, Phase::Warm].map(|phase| {
             let cases = (0..plan.cases.len()).filter(|case| plan.is_run(phase, *case)).count();
             (phase, (cases * plan.runs(phase)) as u64)
@@ -89,7 +92,8 @@ impl<'a> Run<'a> {
         for round in rounds {
             by_case[round.case].push(round);
         }
-        Self { plan, log, rounds: by_case, done, codes: Codes::default(), left, steps, bar }
+        let codes = Codes::default();
+        Self { plan, sandbox, log, rounds: by_case, done, codes, left, steps, bar }
     }
 
     /// Prepares everything, as often as planned, each time from nothing. Gives the last cache.
@@ -133,6 +137,7 @@ impl<'a> Run<'a> {
         runs: Range<usize>,
     ) -> Result<(), Failure> {
         let mut config = Config::new(cache.directory.path());
+        config.sandbox = self.sandbox.clone();
         config.execute_workers_max = 1;
         config.hot_workers_max = match phase {
             Phase::Warm => self.plan.backends.len(),
