@@ -29,6 +29,7 @@ pub mod refusals;
 pub mod request;
 mod script;
 pub mod scripted;
+pub mod surroundings;
 pub mod verdict;
 mod wait;
 
