@@ -76,7 +76,8 @@ pub(super) fn enter_landlock() -> Result<State, String> {
 /// What an older kernel's Landlock does not deny.
 fn lacks(abi: i32) -> &'static str {
     match abi {
-        ..4 => ", without rules for TCP, signals and abstract sockets",
+        ..3 => ", without rules for truncating files, TCP, signals and abstract sockets",
+        3 => ", without rules for TCP, signals and abstract sockets",
         4..6 => ", without rules for signals and abstract sockets",
         _ => "",
     }
