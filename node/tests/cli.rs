@@ -10,6 +10,7 @@ use place::{Place, Run, within};
 use pvf_host_core::{
     artifact::CacheLock,
     primitives::{Hash, ValidationParams, ValidationParamsExtension, compression, hex},
+    sandbox::Measure,
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -654,6 +655,7 @@ fn the_bench_measures_everything() {
         let json = bench(&place, &blob("adder.wasm"), &example(block), &more).expect(0).json();
         assert_eq!((&json["concurrency"], &json["workers"]), (&json!(3), &json!(2)));
         assert_eq!(json["warm"]["n"], 7);
+        assert_eq!(json["sandbox"], Value::Null);
         for figure in [
             &json["precheck_ms"],
             &json["first_ms"],
@@ -671,6 +673,22 @@ fn the_bench_measures_everything() {
 }
 
 #[test]
+fn the_bench_says_what_the_sandbox_costs() {
+    let place = Place::new();
+    let more = ["--count", "3", "--sandbox-cost"];
+    let run = bench(&place, &blob("adder.wasm"), &example("adder-good.block"), &more);
+    let sandbox = &run.expect(0).json()["sandbox"];
+    assert_eq!(sandbox["n"], 3);
+    let [sandboxed, bare, ratio] = ["sandboxed_p50_ms", "bare_p50_ms", "ratio"]
+        .map(|figure| sandbox[figure].as_f64().filter(|figure| *figure > 0.0).unwrap());
+    // All three are rounded.
+    assert!((sandboxed / bare - ratio).abs() < 0.02 * ratio, "{sandbox}");
+    // The other host says that it keeps nothing in.
+    assert!(run.stderr.contains("measures are switched off"), "{}", run.stderr);
+    assert!(!place.path("xdg").exists(), "the bench uses caches of its own");
+}
+
+#[test]
 fn the_bench_refuses_what_it_can_not_time() {
     let place = Place::new();
     let block = example("adder-good.block");
@@ -680,6 +698,40 @@ fn the_bench_refuses_what_it_can_not_time() {
     bench(&place, &blob("adder.wasm"), &bomb, &["--pov-limit", "10"]).expect_error("not_timed");
     let no_code = place.write("no-code", "no code");
     bench(&place, &no_code, &block, &[]).expect_error("backend");
+}
+
+#[test]
+fn the_doctor_tries_each_measure_and_changes_nothing() {
+    let place = Place::new();
+    let run = place.run(&["doctor", "--json"]);
+    let sandbox = &run.json()["sandbox"];
+    let is_secure = sandbox["secure"].as_bool().unwrap();
+    run.expect(i32::from(!is_secure));
+    assert_eq!(sandbox["still_needed"].as_array().unwrap().is_empty(), is_secure);
+    let measures = sandbox["measures"].as_array().unwrap();
+    assert_eq!(measures.len(), Measure::ALL.len());
+    for (said, measure) in measures.iter().zip(Measure::ALL) {
+        assert_eq!(said["name"], measure.name());
+        for state in [&said["state"], &said["alone"]["state"]] {
+            let state = state.as_str().unwrap();
+            assert!(["holds", "not needed", "missing"].contains(&state), "{said}");
+        }
+    }
+
+    let text = place.run(&["doctor"]).expect(i32::from(!is_secure)).stdout.clone();
+    for measure in Measure::ALL {
+        assert!(text.contains(&format!("\n{measure} ")), "{measure}: {text}");
+    }
+    let last = text.lines().last().unwrap();
+    assert!(last.starts_with(if is_secure { "Secure: " } else { "Not secure: " }), "{last}");
+    assert!(!place.cache().exists());
+}
+
+#[test]
+fn the_doctor_can_not_tell_without_a_worker() {
+    let place = Place::new();
+    let exits = place.script("#!/bin/sh\nexit 7\n");
+    place.run(&["doctor", "--json", "--worker-program", &exits]).expect_error("worker");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Filters that answer system calls in the kernel's place.
 
+#![expect(unsafe_code, reason = "installs filters for system calls")]
+
 use super::done;
 use libc::{
     BPF_ABS, BPF_ALU, BPF_AND, BPF_JEQ, BPF_JMP, BPF_JUMP, BPF_K, BPF_LD, BPF_RET, BPF_STMT, BPF_W,

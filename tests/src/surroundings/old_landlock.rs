@@ -2,6 +2,8 @@
 //!
 //! A parent answers what an old kernel would answer otherwise, and leaves the rest to the kernel.
 
+#![expect(unsafe_code, reason = "forks, and listens for system calls")]
+
 use super::{
     done,
     filter::{Filter, listen},
@@ -47,7 +49,10 @@ pub(super) fn play(abi: i64) -> io::Result<()> {
     let child = done(unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) })?;
     if child == 0 {
         let listener = listen(&Filter::none().ask(libc::SYS_landlock_create_ruleset))?;
-        return io::Write::write_all(&mut say, &listener.to_ne_bytes());
+        io::Write::write_all(&mut say, &listener.to_ne_bytes())?;
+        // They are the parent's too until then.
+        std::mem::forget((child_says, say));
+        return Ok(());
     }
     let mut listener = [0; size_of::<c_int>()];
     io::Read::read_exact(&mut child_says, &mut listener)?;

@@ -1,5 +1,7 @@
 //! Users, capabilities, and namespaces for them.
 
+#![expect(unsafe_code, reason = "changes user, capabilities and namespaces")]
+
 use super::{NOBODY, done};
 use libc::{c_int, c_long};
 use std::{fs, io, ptr};
