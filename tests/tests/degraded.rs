@@ -271,14 +271,14 @@ fn root_lacks_nothing() {
     if rustix::process::geteuid().is_root() {
         assert_eq!(diagnosis.of(Measure::OwnUser)["state"], "holds");
     }
-    assert_eq!(diagnosis.of(Measure::ControlGroup)["state"], "not needed");
+    assert_eq!(diagnosis.of(Measure::ControlGroup)["state"], "not_needed");
 }
 
 #[test]
 fn a_user_without_privileges_lacks_nothing() {
     let Some(machine) = machine(&[Nobody]) else { return };
     let diagnosis = machine.assert_starts_without(&[]);
-    assert_eq!(diagnosis.of(Measure::OwnUser)["state"], "not needed");
+    assert_eq!(diagnosis.of(Measure::OwnUser)["state"], "not_needed");
 }
 
 #[test]

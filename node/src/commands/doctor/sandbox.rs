@@ -46,19 +46,20 @@ struct MeasureJson {
 
 #[derive(Debug, Serialize)]
 struct StateJson {
-    state: &'static str,
+    /// `holds`, `not_needed` or `missing`.
+    state: String,
     /// More about it, or why it is so. It may be empty.
     detail: String,
 }
 
 impl StateJson {
     fn new(state: &State) -> Self {
-        let (state, detail) = parts(state);
-        Self { state, detail: detail.to_owned() }
+        let (words, detail) = parts(state);
+        Self { state: words.replace(' ', "_"), detail: detail.to_owned() }
     }
 }
 
-/// A state in a word, and what there is to say about it.
+/// A state in words, and what there is to say about it.
 fn parts(state: &State) -> (&'static str, &str) {
     match state {
         State::Holds(more) => ("holds", more),
