@@ -13,17 +13,17 @@ fn look_in(root: &Path) -> Vec<String> {
         Some(content.trim().to_owned())
     };
     let mut remarks = vec![];
-    for (name, path, bad) in [
-        ("user.max_user_namespaces", "proc/sys/user/max_user_namespaces", "0"),
-        ("kernel.unprivileged_userns_clone", "proc/sys/kernel/unprivileged_userns_clone", "0"),
-        (
-            "kernel.apparmor_restrict_unprivileged_userns",
-            "proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-            "1",
-        ),
+    const NONE: &str = "there can be no user namespace";
+    const POWERLESS: &str =
+        "in a user namespace, only programs whose AppArmor profile says so have any right";
+    for (name, bad, consequence) in [
+        ("user.max_user_namespaces", "0", NONE),
+        ("kernel.unprivileged_userns_clone", "0", NONE),
+        ("kernel.apparmor_restrict_unprivileged_userns", "1", POWERLESS),
     ] {
-        if read(path).as_deref() == Some(bad) {
-            remarks.push(format!("sysctl {name} is {bad}: there can be no user namespace"));
+        let path = format!("proc/sys/{}", name.replace('.', "/"));
+        if read(&path).as_deref() == Some(bad) {
+            remarks.push(format!("sysctl {name} is {bad}: {consequence}"));
         }
     }
     let modules = read("sys/kernel/security/lsm");
