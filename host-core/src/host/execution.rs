@@ -115,6 +115,10 @@ impl Execution {
             hot: load.is_none(),
         };
         let verdict = judge(response.outcome);
+        if let Err(ValidationError::PossiblyInvalid(reason)) = &verdict {
+            let (artifact, worker_pid) = (&self.artifact, worker.pid());
+            tracing::warn!(%artifact, worker_pid, %reason, "a job ended without a verdict");
+        }
         // After what nobody can explain, nothing of the process is trusted any more.
         let is_suspect = matches!(
             verdict,

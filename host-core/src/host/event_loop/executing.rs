@@ -98,7 +98,7 @@ impl EventLoop {
         }
         self.hot.discard(artifact);
         self.counters.artifacts_discarded.increment();
-        tracing::warn!(%artifact, "discarding an artifact that can't be read or loaded");
+        tracing::warn!(%artifact, %error, "discarding an artifact that can't be read or loaded");
         self.remove_file(artifact);
         let queued = self.requests.iter().filter_map(|(id, request)| match &request.stage {
             Stage::Queued(queued, prepared) => {
