@@ -6,7 +6,7 @@
 //! outside, they do to [processes] that they find, as an operator's tools or the kernel would.
 //!
 //! What a worker itself could do, if somebody has got hold of it, the tests' worker program does when it
-//! has bad [manners].
+//! has bad [manners]. What an attacker could do who has native code run in a job is in [escape].
 //!
 //! * A [`Scratch`] is a directory with a cache and a worker program of its own, so that a test can
 //!   tell its processes from those of others.
@@ -19,6 +19,7 @@
 //! No test waits for time to pass in the hope of something. What has to be slow is stopped with a
 //! signal, what has to happen first is waited for.
 
+pub mod escape;
 mod fixture;
 pub mod guests;
 pub mod host_calls;

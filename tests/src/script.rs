@@ -1,5 +1,6 @@
 //! The "programs" of the scripted backend.
 
+use crate::escape::Escape;
 use parity_scale_codec::{Decode, Encode};
 use pvf_host_core::{Code, Pvf};
 
@@ -55,6 +56,8 @@ pub enum OnPrepare {
     SleepForever,
     /// It uses this many mebibytes of memory before it succeeds.
     Allocate(u32),
+    /// It tries to get out, and the engine refuses the code with a report of what came of that.
+    Escape(Box<Escape>),
 }
 
 /// How loading goes.
@@ -77,6 +80,8 @@ pub enum OnLoad {
     Abort,
     /// It never ends.
     SleepForever,
+    /// It tries to get out, and fails with a report of what came of that.
+    Escape(Box<Escape>),
 }
 
 /// How a call goes.
@@ -141,6 +146,9 @@ pub enum OnCall {
     FloodLog(u32),
     /// The process announces to its worker an answer of this many bytes, and sends as many.
     SendAnswer(u64),
+    /// The job tries to get out, and the candidate is valid with a report of what came of that as its
+    /// head.
+    Escape(Box<Escape>),
 }
 
 impl Script {

@@ -134,6 +134,10 @@ impl Prepare for Scripted {
             OnPrepare::SpinForever => spin(Duration::MAX),
             OnPrepare::SleepForever => sleep_forever(),
             OnPrepare::Allocate(mebibytes) => allocate(mebibytes),
+            OnPrepare::Escape(escape) => {
+                let report = escape.run().to_string();
+                return Err(BackendPrepareError::Compilation(report));
+            }
         }
         Ok(Content { script, prepared_by: WORKER.get().copied().unwrap_or(0), padding }.encode())
     }
@@ -171,6 +175,9 @@ impl Execute for Scripted {
             OnLoad::Panic => panic!("as scripted"),
             OnLoad::Abort => std::process::abort(),
             OnLoad::SleepForever => sleep_forever(),
+            OnLoad::Escape(escape) => {
+                return Err(RuntimeConstructionError(escape.run().to_string()).into());
+            }
         }
         Ok(Box::new(Loaded { call: script.call, max_gas: params.max_gas(), gas_used: None }))
     }
@@ -257,6 +264,7 @@ impl LoadedArtifact for Loaded {
                 tell_worker(&vec![1; bytes as usize]);
                 sleep_forever();
             }
+            OnCall::Escape(escape) => head = escape.run().to_string().into_bytes(),
         }
         Ok(ValidationResult { head_data: head.into(), ..Default::default() }.encode())
     }
