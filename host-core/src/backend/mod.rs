@@ -107,7 +107,12 @@
 //! * **Fork safety.** After `load` the process forks, and the child calls. So `load` leaves no thread
 //!   behind that `call` needs, no lock held, and runs no code of the guest.
 //! * **No system calls to speak of.** `call` may allocate, and write nothing: all that it learns
-//!   leaves through its return value and the [`GuestLog`].
+//!   leaves through its return value and the [`GuestLog`]. A call that is not listed for a job ends it;
+//!   the page "System calls" of the book has the lists.
+//! * **Threads before code.** What [`Prepare::prepare`] needs of threads is started in
+//!   [`Prepare::start_threads`]; afterwards none can be. `call` has no thread but its own.
+//! * **No files.** From before it loads, a worker can open none: what an engine would read from them, it
+//!   does without.
 //! * **Errors keep their class.** Translate the engine's errors where they are typed. A class decides
 //!   between a retry and a vote against the candidate.
 
