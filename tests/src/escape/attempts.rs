@@ -401,6 +401,10 @@ attempts! {
         }
         Ok("64 GiB".into())
     };
+    TakePageTables = "have page tables for a tebibyte", |_| {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        done(call!(SYS_mmap, 0, 1_usize << 40, libc::PROT_READ, flags, -1, 0))
+    };
     ShareMemory = "have memory that does not count as its own", |_| {
         write_mark(map_memory(PAGE, libc::MAP_SHARED)?);
         Ok("shared memory".into())

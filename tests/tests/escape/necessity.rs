@@ -67,6 +67,8 @@ const ROWS: &[Row] = &[
     row(JOB, Attempt::MakeExecutable, &[SystemCallFilter, NoWriteExecute]),
     row(JOB, Attempt::TakeMemory, &[MemoryLimit]),
     row(PREPARE_JOB, Attempt::TakeMemory, &[MemoryLimit]),
+    row(JOB, Attempt::TakePageTables, &[MemoryLimit]),
+    row(PREPARE_JOB, Attempt::TakePageTables, &[MemoryLimit]),
     row(PREPARE_JOB, Attempt::WriteEverywhere, &[SystemCallFilter, ClosedDescriptors]),
     row(JOB, Attempt::WriteEverywhere, &[SystemCallFilter, ClosedDescriptors]),
     row(PREPARE_JOB, Attempt::WriteToSecond, &[SystemCallFilter, ClosedDescriptors]),

@@ -119,9 +119,15 @@ impl Confinement {
     }
 
     /// This process, and each that it forks from here on, may have `bytes` of private memory.
+    ///
+    /// Memory that can only be read does not count, but the kernel's tables for it take a part in 512 of
+    /// it. So there is a limit on addresses, too.
     pub(crate) fn limit_memory(self, bytes: u64) -> io::Result<()> {
+        /// Engines reserve much more than they ever use, but not that much.
+        const RESERVED: u64 = 128 << 30;
         if self.holds(Measure::MemoryLimit) {
             limit(Resource::Data, bytes)?;
+            limit(Resource::As, bytes.saturating_add(RESERVED))?;
         }
         Ok(())
     }

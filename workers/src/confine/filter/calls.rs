@@ -424,9 +424,8 @@ calls! {
     }
 
     prlimit64 302 261 {
-        "a job bounds its memory",
+        "an execute worker bounds its memory and that of its jobs, a prepare job its own",
         worker: BOUND_MEMORY,
-        loaded: BOUND_MEMORY,
     }
 
     prctl 157 167 {
@@ -604,10 +603,11 @@ const JOB_SOCKET: Rule = Rule::only(&[Case::allow(&[
 ])]);
 const TO_FIRST_DESCRIPTORS: Rule =
     Rule::only(&[Case::allow(&[Condition::within(1, 1, "as descriptor 0 or 1")])]);
-const BOUND_MEMORY: Rule = Rule::only(&[Case::allow(&[
-    int(0, 0, "of this process"),
-    int(1, libc::RLIMIT_DATA as i32, "RLIMIT_DATA"),
-])]);
+const BOUND_MEMORY: Rule = Rule::only(&[
+    Case::allow(&[OWN_LIMIT, int(1, libc::RLIMIT_DATA as i32, "RLIMIT_DATA")]),
+    Case::allow(&[OWN_LIMIT, int(1, libc::RLIMIT_AS as i32, "RLIMIT_AS")]),
+]);
+const OWN_LIMIT: Condition = int(0, 0, "of this process");
 const END_WITH_PARENT: Case = Case::allow(&[
     int(0, libc::PR_SET_PDEATHSIG, "PR_SET_PDEATHSIG"),
     Condition::bits(1, u64::MAX, libc::SIGKILL as u64, "SIGKILL"),
