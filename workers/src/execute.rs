@@ -287,6 +287,10 @@ impl Worker<'_> {
             }) => (self.unless_machine_failed(end.into(), request.pov_limit), None),
             Outcome::Answered(Answer { end, gas_used }) => (end.into(), gas_used),
             Outcome::TimedOut => (JobOutcome::TimedOut, None),
+            Outcome::NeverReady(how) => {
+                let reason = format!("a job could not be confined: {how}");
+                (JobOutcome::Machine(MachineError(reason)), None)
+            }
             Outcome::Died(how) => {
                 (self.unless_machine_failed(JobOutcome::Died(how), request.pov_limit), None)
             }

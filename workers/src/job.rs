@@ -48,6 +48,8 @@ enum Message<T> {
         /// How many lines were logged that are not sent.
         log_lines_dropped: u64,
     },
+    /// It has given up what it had to, before anything of an attacker's ran in it.
+    Ready,
 }
 
 /// The most of a log line's text that is sent, and the same of its target, in bytes.
@@ -62,6 +64,7 @@ pub(crate) struct Job {
     pidfd: OwnedFd,
     socket: OwnedFd,
     reader: FrameReader,
+    is_ready: bool,
     is_reaped: bool,
 }
 
@@ -81,6 +84,8 @@ pub(crate) enum Outcome<T> {
     TimedOut,
     /// It ended without an answer, or said something that is none.
     Died(String),
+    /// It ended before it was confined: nothing of an attacker's has run in it.
+    NeverReady(String),
     /// [`Watch::Kill`] was said.
     Killed,
 }
@@ -117,7 +122,11 @@ impl Job {
                 drop(ours);
                 // A panic must not unwind into the worker's code, of which this process is a copy.
                 let _ = catch_unwind(AssertUnwindSafe(|| match enter(worker, theirs) {
-                    Ok(socket) => run(JobSocket::new(socket)),
+                    Ok(socket) => {
+                        let socket = JobSocket::new(socket);
+                        socket.say_ready();
+                        run(socket)
+                    }
                     Err(_) => exit(1),
                 }));
                 exit(101)
@@ -126,7 +135,14 @@ impl Job {
                 let pid = Pid::from_raw(pid).expect("fork gives the parent a process");
                 let reader = FrameReader::new(max_answer + 64);
                 match pidfd_open(pid, PidfdFlags::empty()) {
-                    Ok(pidfd) => Ok(Self { pid, pidfd, socket: ours, reader, is_reaped: false }),
+                    Ok(pidfd) => Ok(Self {
+                        pid,
+                        pidfd,
+                        socket: ours,
+                        reader,
+                        is_ready: false,
+                        is_reaped: false,
+                    }),
                     Err(errno) => {
                         // The end of its connection is the end of the job.
                         drop(ours);
@@ -203,6 +219,10 @@ impl Job {
             Some(outcome) => outcome,
             None => Outcome::Died(status),
         };
+        let outcome = match outcome {
+            Outcome::Died(how) if !self.is_ready => Outcome::NeverReady(how),
+            outcome => outcome,
+        };
         Ok(Ending { outcome, usage, log })
     }
 
@@ -221,6 +241,7 @@ impl Job {
                 Err(error) => return Some(Outcome::Died(format!("its answer: {error}"))),
             };
             match Message::decode_all(&mut &frame.bytes[..]) {
+                Ok(Message::Ready) => self.is_ready = true,
                 Ok(Message::Log(_)) if frame.bytes.len() > MAX_LOG_FRAME => {
                     return Some(Outcome::Died("its log: a line that is too long".into()));
                 }
@@ -370,6 +391,12 @@ impl JobSocket {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         let is_sent = write(&socket, &Message::Answer { answer, log_lines_dropped });
         exit(if is_sent { 0 } else { 1 })
+    }
+
+    /// Says that the job is confined.
+    fn say_ready(&self) {
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        write(&socket, &Message::<()>::Ready);
     }
 
     fn log(&self, line: LogLine) {

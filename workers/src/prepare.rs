@@ -104,6 +104,7 @@ fn prepare(
         },
         Outcome::Answered(Err(error)) => Err((error, usage)),
         Outcome::TimedOut => Err((PrepareJobError::TimedOut, usage)),
+        Outcome::NeverReady(how) => Err(failed(format!("a job could not be confined: {how}"))),
         Outcome::Died(how) => Err((PrepareJobError::Died(how), usage)),
         Outcome::Killed => Err((PrepareJobError::Died("killed".into()), usage)),
     })

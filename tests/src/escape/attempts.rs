@@ -405,6 +405,16 @@ attempts! {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
         done(call!(SYS_mmap, 0, 1_usize << 40, libc::PROT_READ, flags, -1, 0))
     };
+    ProtectMemory = "have memory that it wrote and protected", |_| {
+        let memory = map(libc::PROT_READ | libc::PROT_WRITE)?;
+        write_mark(memory);
+        done(call!(SYS_mprotect, memory, PAGE, libc::PROT_READ))
+    };
+    HideMemory = "have memory that it wrote and hid", |_| {
+        let memory = map(libc::PROT_READ | libc::PROT_WRITE)?;
+        write_mark(memory);
+        done(call!(SYS_mprotect, memory, PAGE, libc::PROT_NONE))
+    };
     ShareMemory = "have memory that does not count as its own", |_| {
         write_mark(map_memory(PAGE, libc::MAP_SHARED)?);
         Ok("shared memory".into())

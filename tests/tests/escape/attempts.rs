@@ -13,6 +13,10 @@ use std::{collections::BTreeMap, fmt::Write, fs};
 const ALLOWED: &[(Role, Attempt, &str)] = &[
     (Role::PrepareJob, Attempt::MakeExecutable, "an artifact is tried out"),
     (Role::Worker, Attempt::MakeExecutable, "it loads an artifact"),
+    (Role::PrepareJob, Attempt::ProtectMemory, "the host watches what is resident"),
+    (Role::PrepareJob, Attempt::HideMemory, "the host watches what is resident"),
+    (Role::Worker, Attempt::ProtectMemory, "the host watches what is resident"),
+    (Role::Worker, Attempt::HideMemory, "the host watches what is resident"),
     (Role::Worker, Attempt::OpenProcess, "the first process is itself"),
     (Role::Worker, Attempt::AllowAll, "a filter upon its own takes nothing back"),
     (Role::Worker, Attempt::ThreeMemoryFiles, "none of them has any length"),

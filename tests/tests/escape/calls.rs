@@ -58,7 +58,7 @@ async fn assert_listed(role: Role, stage: &str) -> BTreeSet<&'static str> {
                 survived.insert(*name);
             }
             (outcome, None) if NOT_FILTERED.contains(&number) => {
-                assert!(outcome.is_stopped(), "{number} as {role}: {outcome:?}");
+                assert!(outcome.is_stopped_or_dead(), "{number} as {role}: {outcome:?}");
             }
             (outcome, None) => panic!("{number} as {role}: {outcome:?}"),
         }

@@ -68,6 +68,8 @@ const ROWS: &[Row] = &[
     row(JOB, Attempt::TakeMemory, &[MemoryLimit]),
     row(PREPARE_JOB, Attempt::TakeMemory, &[MemoryLimit]),
     row(JOB, Attempt::TakePageTables, &[MemoryLimit]),
+    row(JOB, Attempt::ProtectMemory, &[SystemCallFilter]),
+    row(JOB, Attempt::HideMemory, &[SystemCallFilter]),
     row(PREPARE_JOB, Attempt::TakePageTables, &[MemoryLimit]),
     row(PREPARE_JOB, Attempt::WriteEverywhere, &[SystemCallFilter, ClosedDescriptors]),
     row(JOB, Attempt::WriteEverywhere, &[SystemCallFilter, ClosedDescriptors]),
@@ -173,7 +175,7 @@ async fn each_measure_stops_what_would_get_through_without_it() {
                 }
             }
             let outcome = ground.attempt(row.role, row.attempt, &mut outside).await;
-            if outcome.is_stopped() == left_here.is_empty() {
+            if outcome.is_stopped_or_dead() == left_here.is_empty() {
                 wrong.push(format!("{name} without {}: {outcome:?}", names(&off)));
             }
             if let [measure] = off[..] {

@@ -62,8 +62,15 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// Whether something has stopped it: not that it was slow, or ended by itself.
     pub(crate) fn is_stopped(&self) -> bool {
-        !matches!(self, Self::GotThrough(_))
+        matches!(self, Self::Killed | Self::Refused { .. } | Self::WithoutEffect)
+    }
+
+    /// Whether that was the end of it: that is what comes of a program that executes what it gets no
+    /// privilege from, or of a process that ends with another.
+    pub(crate) fn is_stopped_or_dead(&self) -> bool {
+        self.is_stopped() || matches!(self, Self::Died(_))
     }
 }
 

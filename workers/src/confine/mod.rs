@@ -241,7 +241,10 @@ fn limit(resource: Resource, value: u64) -> io::Result<()> {
 fn limit_resources(kind: WorkerKind) -> io::Result<()> {
     /// A socket for the job, a descriptor for it, the files that the host has sent.
     const DESCRIPTORS: u64 = 64;
+    /// Of the first thread, which runs no guest. It would count for nothing else.
+    const STACK: u64 = 8 << 20;
     limit(Resource::Core, 0)?;
+    limit(Resource::Stack, STACK)?;
     limit(Resource::Nofile, DESCRIPTORS)?;
     limit(
         Resource::Fsize,

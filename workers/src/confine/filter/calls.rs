@@ -131,8 +131,8 @@ calls! {
         "the C library and the guest's memory grow within what they have reserved; an artifact's code \
          becomes executable as it is loaded",
         worker: PROTECT_CODE,
-        loaded: Rule::only(&[Case::allow(&[PROTECTION_OF_DATA])]),
-        job: Rule::only(&[Case::allow(&[PROTECTION_OF_DATA])]),
+        loaded: Rule::only(&[Case::allow(&[PROTECTION_THAT_COUNTS])]),
+        job: Rule::only(&[Case::allow(&[PROTECTION_THAT_COUNTS])]),
         prepare_job: PROTECT_CODE,
     }
 
@@ -468,6 +468,10 @@ const READ_AND_EXECUTE: u64 = (libc::PROT_READ | libc::PROT_EXEC | 0x10) as u64;
 const PROTECTION: u8 = 2;
 const PROTECTION_OF_DATA: Condition =
     Condition::bits(PROTECTION, !READ_AND_WRITE, 0, "not executable");
+/// What can't be written to is not counted against the limit of memory, even if it was written before.
+const PROTECTION_THAT_COUNTS: Condition =
+    Condition::bits(PROTECTION, u64::MAX, READ_AND_WRITE, "readable and writable");
+const NO_ACCESS: Condition = Condition::bits(PROTECTION, u64::MAX, 0, "reserved only");
 const PROTECTION_OF_CODE: Condition =
     Condition::bits(PROTECTION, !READ_AND_EXECUTE, 0, "not writable");
 const READ_ONLY: Condition =
@@ -483,8 +487,11 @@ const DROPPABLE: Case = Case::fail(
     Error::Einval,
 );
 
-const MAP_MEMORY: Rule =
-    Rule::only(&[Case::allow(&[PROTECTION_OF_DATA, ANONYMOUS_MEMORY]), DROPPABLE]);
+const MAP_MEMORY: Rule = Rule::only(&[
+    Case::allow(&[PROTECTION_THAT_COUNTS, ANONYMOUS_MEMORY]),
+    Case::allow(&[NO_ACCESS, ANONYMOUS_MEMORY]),
+    DROPPABLE,
+]);
 const MAP_ARTIFACT: Rule = Rule::only(&[
     Case::allow(&[PROTECTION_OF_DATA, PRIVATE_MEMORY]),
     Case::allow(&[PROTECTION_OF_CODE, PRIVATE_MEMORY]),
