@@ -67,7 +67,7 @@ const ROWS: &[Row] = &[
     row(JOB, Attempt::MakeExecutable, &[SystemCallFilter, NoWriteExecute]),
     row(JOB, Attempt::TakeMemory, &[MemoryLimit]),
     row(PREPARE_JOB, Attempt::TakeMemory, &[MemoryLimit]),
-    row(JOB, Attempt::TakePageTables, &[MemoryLimit]),
+    row(JOB, Attempt::TakePageTables, &[SystemCallFilter, MemoryLimit]),
     row(JOB, Attempt::ProtectMemory, &[SystemCallFilter]),
     row(JOB, Attempt::HideMemory, &[SystemCallFilter]),
     row(PREPARE_JOB, Attempt::TakePageTables, &[MemoryLimit]),
