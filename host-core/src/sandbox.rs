@@ -288,6 +288,11 @@ impl fmt::Display for Finding {
     }
 }
 
+impl State {
+    /// What [`Holds`](Self::Holds) says where there is something that the measure does not take away.
+    pub const IN_PART: &str = "without ";
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -211,8 +211,10 @@ async fn ask(host: &TestHost, place: Place, end: End) -> End {
         (_, Err(ValidationError::Invalid(InvalidCandidate::HardTimeout))) => Timeout,
         // Nothing is known about the candidate yet.
         (Place::Greeting(_) | Place::Load, Err(ValidationError::Internal(error))) => {
-            assert!(matches!(error, InternalError::Worker(_)), "{error:?}");
-            end
+            let InternalError::Worker(reason) = &error else { panic!("{error:?}") };
+            // What took too long says so.
+            let is_slow = ["took more than", "no answer within"].map(|it| reason.contains(it));
+            if is_slow.contains(&true) { Timeout } else { Death }
         }
         (_, other) => panic!("{other:?}"),
     }

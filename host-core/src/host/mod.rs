@@ -219,6 +219,13 @@ fn warn_of_missing(findings: &Findings) {
         let missing = names(&missing);
         tracing::warn!(%missing, "workers lack some measures: `pvf doctor` says why");
     }
+    let partly = |finding: &Finding| match &finding.state {
+        State::Holds(more) => more.contains(State::IN_PART),
+        _ => false,
+    };
+    for Finding { measure, state } in findings.iter().filter(partly) {
+        tracing::warn!(%measure, %state, "workers have a measure only in part");
+    }
     if !switched_off.is_empty() {
         let measures = names(&switched_off);
         if is_secure {

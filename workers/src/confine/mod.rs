@@ -77,12 +77,15 @@ impl Confinement {
         });
         namespaces::enter_user(wanted, &mut findings);
         // Counted for each user namespace, so that in one of its own only this worker's threads count.
-        if findings.holds(Measure::ResourceLimits) && findings.holds(Measure::UserNamespace) {
+        if findings.holds(Measure::ResourceLimits) {
             let processes = 16 + 2 * crate::cores() as u64;
-            if limit(Resource::Nproc, processes).is_ok() {
-                let state = State::Holds(format!("{processes} threads"));
-                findings.record(Measure::ResourceLimits, state);
-            }
+            let is_counted = findings.holds(Measure::UserNamespace);
+            let more = if is_counted && limit(Resource::Nproc, processes).is_ok() {
+                format!("{processes} threads")
+            } else {
+                format!("{}a limit on threads and processes", State::IN_PART)
+            };
+            findings.record(Measure::ResourceLimits, State::Holds(more));
         }
         findings.attempt(wanted, Measure::NoNewPrivileges, || {
             rustix::thread::set_no_new_privs(true).map_err(|error| format!("prctl: {error}"))?;
