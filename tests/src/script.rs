@@ -56,6 +56,8 @@ pub enum OnPrepare {
     SleepForever,
     /// It uses this many mebibytes of memory before it succeeds.
     Allocate(u32),
+    /// It fills this many mebibytes of memory, protects them piece by piece, and keeps them.
+    AllocateAndProtect(u32),
     /// It tries to get out, and the engine refuses the code with a report of what came of that.
     Escape(Box<Escape>),
 }

@@ -134,6 +134,7 @@ impl Prepare for Scripted {
             OnPrepare::SpinForever => spin(Duration::MAX),
             OnPrepare::SleepForever => sleep_forever(),
             OnPrepare::Allocate(mebibytes) => allocate(mebibytes),
+            OnPrepare::AllocateAndProtect(mebibytes) => allocate_and_protect(mebibytes),
             OnPrepare::Escape(escape) => {
                 let report = escape.run().to_string();
                 return Err(BackendPrepareError::Compilation(report));
@@ -307,6 +308,23 @@ fn sleep_forever() {
 
 fn allocate(mebibytes: u32) {
     drop(black_box(vec![1_u8; (mebibytes as usize) << 20]));
+}
+
+/// Fills memory that can only be read afterwards, and is never given back.
+fn allocate_and_protect(mebibytes: u32) {
+    const PIECE: usize = 16 << 20;
+    for _ in 0..((mebibytes as usize) << 20).div_ceil(PIECE) {
+        let rights = libc::PROT_READ | libc::PROT_WRITE;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: the kernel chooses where, so that nothing else is there; what is written to is what
+        // was just mapped, and nobody refers to it when it is protected.
+        unsafe {
+            let piece = libc::mmap(std::ptr::null_mut(), PIECE, rights, flags, -1, 0);
+            assert_ne!(piece, libc::MAP_FAILED, "{}", io::Error::last_os_error());
+            piece.cast::<u8>().write_bytes(1, PIECE);
+            assert_eq!(libc::mprotect(piece, PIECE, libc::PROT_READ), 0);
+        }
+    }
 }
 
 fn exit() -> ! {

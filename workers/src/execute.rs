@@ -20,9 +20,12 @@ use pvf_host_core::{
         ExecutorParams, ValidationResult,
         compression::{self, DecompressError},
     },
-    worker::protocol::{
-        ByteRange, ExecuteMessage, ExecuteRequest, ExecuteResponse, JobOutcome, JobUsage, KeptLog,
-        LoadRequest, LoadResponse, MAX_RESULT, Numbered,
+    worker::{
+        memory::{HOST_STACK, guest_memory, process_memory},
+        protocol::{
+            ByteRange, ExecuteMessage, ExecuteRequest, ExecuteResponse, JobOutcome, JobUsage,
+            KeptLog, LoadRequest, LoadResponse, MAX_RESULT, Numbered,
+        },
     },
 };
 use rustix::{
@@ -43,27 +46,6 @@ use std::{
 
 /// The guest's entry point, as Polkadot defines it.
 pub(crate) const ENTRY_POINT: &str = "validate_block";
-
-/// Native stack for what is not the guest: host functions, the backend and this crate.
-const HOST_STACK: usize = 4 << 20;
-
-/// The bytes of one page of the executor parameters.
-const PAGE_SIZE: u64 = 64 << 10;
-
-/// The most memory that a guest can have under these parameters, in bytes.
-fn guest_memory(params: &ExecutorParams) -> u64 {
-    /// What a memory with 32-bit addresses can have.
-    const MOST: u64 = 4 << 30;
-    (u64::from(params.memory_pages_limit()) * PAGE_SIZE).min(MOST)
-}
-
-/// The private memory that the worker and each of its jobs may have, in bytes.
-fn process_memory(params: &ExecutorParams) -> u64 {
-    /// What the engine holds, the block, and what host functions make of what the guest gives them:
-    /// some thirty bytes of one in the worst case, a list of empty pairs.
-    const OTHER: u64 = 4 << 30;
-    guest_memory(params) + u64::from(params.stack_native_max()) + HOST_STACK as u64 + OTHER
-}
 
 /// Works for the host until it is gone.
 pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), HostGone> {

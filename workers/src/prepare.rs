@@ -11,8 +11,11 @@ use pvf_host_core::{
     backend::{self, Artifact, BackendDescriptor, memory_file},
     failpoint::{self, Point},
     primitives::compression,
-    worker::protocol::{
-        JobUsage, MAX_FRAME, Numbered, PrepareJobError, PrepareRequest, PrepareResponse,
+    worker::{
+        memory::prepare_memory,
+        protocol::{
+            JobUsage, MAX_FRAME, Numbered, PrepareJobError, PrepareRequest, PrepareResponse,
+        },
     },
 };
 use std::{
@@ -162,18 +165,11 @@ fn start_threads(
     descriptor: &BackendDescriptor,
     memory_limit: Option<u64>,
 ) -> io::Result<()> {
-    /// The job watches the limit that was asked for itself. The one that the kernel enforces is behind
-    /// it, for what would come too fast to be seen: it counts memory that is reserved and never touched
-    /// too, and so has to be far higher.
-    const SLACK: u64 = 512 << 20;
     if let Some(limit) = memory_limit {
         watch_memory(socket.clone(), limit)?;
     }
     descriptor.prepare.start_threads(crate::cores())?;
-    let hard_limit = memory_limit.map_or(confine::PREPARE_MEMORY_MAX, |limit| {
-        limit.saturating_mul(2).saturating_add(SLACK).min(confine::PREPARE_MEMORY_MAX)
-    });
-    confinement.limit_memory(hard_limit)?;
+    confinement.limit_memory(prepare_memory(memory_limit))?;
     confinement.prepare_job_has_its_threads()
 }
 

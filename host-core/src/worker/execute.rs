@@ -6,6 +6,7 @@ use super::{
     connection::Connection,
     frame::FrameError,
     hearsay::Hearsay,
+    memory,
     protocol::{
         ExecuteMessage, ExecuteRequest, ExecuteResponse, LoadRequest, LoadResponse, MAX_FRAME,
         MAX_INPUT, MAX_LOG, MAX_RESULT, Numbered, WorkerKind,
@@ -86,6 +87,8 @@ impl ExecuteWorker {
             key: stored.key,
             checksum: stored.checksum,
         };
+        let memory = memory::process_memory(params);
+        let memory_exceeded = process.memory_exceeded(memory);
         let start = Instant::now();
         let exchange = async {
             let descriptors = [stored.artifact.file().as_fd(), input_file.as_fd()];
@@ -93,7 +96,14 @@ impl ExecuteWorker {
             process.connection.send(&Numbered { id, message: &request }, &descriptors).await?;
             process.connection.receive_response::<LoadResponse>(id, 0).await
         };
-        match tokio::time::timeout(limit, exchange).await {
+        let answer = tokio::select! {
+            biased;
+            answer = tokio::time::timeout(limit, exchange) => answer,
+            () = memory_exceeded => {
+                return Err(NoWorker::Died(format!("used more than {memory} bytes of memory")));
+            }
+        };
+        match answer {
             Ok(Ok((LoadResponse::Ready { load }, _))) if load > start.elapsed() => {
                 Err(NoWorker::Died(format!("it claims to have loaded for {load:?}")))
             }

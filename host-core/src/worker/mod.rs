@@ -12,6 +12,7 @@ mod control_group;
 pub(crate) mod execute;
 pub mod frame;
 mod hearsay;
+pub mod memory;
 pub(crate) mod prepare;
 mod process;
 pub mod protocol;

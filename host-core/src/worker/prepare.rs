@@ -3,6 +3,7 @@
 use super::{
     frame::FrameError,
     hearsay::Hearsay,
+    memory,
     protocol::{Numbered, PrepareJobError, PrepareRequest, PrepareResponse, WorkerKind},
     spawn::{SpawnError, SpawnerHandle, WorkerProcess},
 };
@@ -66,8 +67,18 @@ impl PrepareWorker {
         wall_limit: Duration,
     ) -> (Option<Self>, Result<Prepared, PrepareError>) {
         let start = Instant::now();
+        let memory = memory::prepare_memory(request.memory_limit);
+        let memory_exceeded = self.0.memory_exceeded(memory);
         let exchange = exchange(&mut self.0, code, request);
-        let (response, artifact) = match tokio::time::timeout(wall_limit, exchange).await {
+        let answer = tokio::select! {
+            biased;
+            answer = tokio::time::timeout(wall_limit, exchange) => answer,
+            () = memory_exceeded => {
+                let reason = format!("its job used more than {memory} bytes of memory");
+                return (None, Err(PrepareError::Worker(reason)));
+            }
+        };
+        let (response, artifact) = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(FrameError::Closed)) => {
                 let obituary = self.0.obituary().await;

@@ -5,6 +5,7 @@ use super::{
     connection::{Connection, watch},
     control_group::{ControlGroup, ControlGroups},
     frame::FrameError,
+    memory,
     process::{Child, Starter},
     protocol::{
         FileIdentity, HostHello, PACKAGE_VERSION, PROTOCOL_VERSION, WorkerHello, WorkerKind,
@@ -343,6 +344,7 @@ impl SpawnerHandle {
             pid: process.child().pid().as_raw_pid().unsigned_abs(),
             process,
             stderr,
+            has_memory_limit: self.sandbox.measures().contains(Measure::MemoryLimit),
             connection: Connection::new(socket).map_err(start)?,
         };
         let hello = HostHello {
@@ -452,12 +454,26 @@ pub(crate) struct WorkerProcess {
     pid: u32,
     process: OwnedProcess,
     stderr: OwnedFd,
+    has_memory_limit: bool,
     pub(crate) connection: Connection,
 }
 
 impl WorkerProcess {
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Ready once the worker or a job of it has more than `limit` bytes of resident memory. Never if
+    /// there is to be no limit.
+    pub(crate) fn memory_exceeded(&self, limit: u64) -> impl Future<Output = ()> + use<> {
+        let (pid, has_limit) = (self.pid, self.has_memory_limit);
+        async move {
+            if has_limit {
+                memory::exceeded(pid, limit).await;
+            } else {
+                std::future::pending().await
+            }
+        }
     }
 
     async fn greet(&mut self, hello: &HostHello) -> Result<WorkerHello, FrameError> {

@@ -276,6 +276,18 @@ async fn memory_that_is_given_back_before_anybody_looks_counts_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn memory_that_a_preparation_protects_still_counts() {
+    let host = host().await;
+    let script = Script::prepare(OnPrepare::AllocateAndProtect(600));
+    let pvf = with(ExecutorParam::PrecheckingMaxMemory(MEMORY), script.pvf());
+    assert_eq!(host.precheck(pvf).await, Err(PrepareError::OutOfMemory { limit: MEMORY }));
+    let script = Script::prepare(OnPrepare::AllocateAndProtect(160));
+    let pvf = with(ExecutorParam::PrecheckingMaxMemory(MEMORY), script.pvf());
+    host.precheck(pvf).await.unwrap();
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn code_that_needs_less_than_the_memory_limit_can_be_prepared() {
     let host = host().await;
     let script = Script::prepare(OnPrepare::Allocate(200));

@@ -213,10 +213,6 @@ impl Confinement {
 /// The descriptor of a prepare job's output.
 pub(crate) const OUTPUT: i32 = 1;
 
-/// The private memory, in bytes, that a prepare job may have whatever was asked for. Instrumenting
-/// and compiling the largest code that is accepted takes a small part of it.
-pub(crate) const PREPARE_MEMORY_MAX: u64 = 16 << 30;
-
 fn duplicate(from: i32, to: i32) -> io::Result<()> {
     // SAFETY: always sound. Whoever owned `to` has no more use for it, see the callers.
     if unsafe { libc::dup3(from, to, 0) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
