@@ -471,7 +471,7 @@ impl WorkerProcess {
             if has_limit {
                 memory::exceeded(pid, limit).await;
             } else {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
         }
     }
