@@ -42,7 +42,7 @@ pub fn process_memory(params: &ExecutorParams) -> u64 {
     guest_memory(params) + u64::from(params.stack_native_max()) + HOST_STACK as u64 + OTHER
 }
 
-/// Ready once a process or a child of it has more than `limit` bytes of resident memory.
+/// Ready once a process or a descendant of it has more than `limit` bytes of resident memory.
 ///
 /// A second line of defence: never ready where `/proc` does not show the process.
 pub(crate) async fn exceeded(pid: u32, limit: u64) {
@@ -58,7 +58,20 @@ pub(crate) async fn exceeded(pid: u32, limit: u64) {
 }
 
 fn is_exceeded(pid: u32, limit: u64) -> bool {
-    resident(pid) > limit || children(pid).into_iter().any(|child| resident(child) > limit)
+    /// Workers may have far fewer, wherever their number is bounded.
+    const MOST: usize = 1000;
+    let mut found = vec![pid];
+    let mut at = 0;
+    while let Some(&pid) = found.get(at) {
+        if resident(pid) > limit {
+            return true;
+        }
+        at += 1;
+        if found.len() < MOST {
+            found.extend(children(pid));
+        }
+    }
+    false
 }
 
 /// The resident memory of a process in bytes, 0 if it can't be known.
@@ -118,6 +131,8 @@ mod tests {
     #[tokio::test]
     async fn a_child_with_too_much_resident_memory_is_noticed() {
         is_noticed("dd if=/dev/zero bs=200M count=1; true").await;
+        // And a child's child.
+        is_noticed("(dd if=/dev/zero bs=200M count=1; true); true").await;
     }
 
     #[tokio::test]
