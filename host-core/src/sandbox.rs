@@ -280,6 +280,8 @@ pub enum State {
     SwitchedOff,
     /// It could not be had, and why.
     Missing(String),
+    /// It holds, but for something that it does not take away; more about it.
+    HoldsInPart(String),
 }
 
 impl fmt::Display for Finding {
@@ -288,16 +290,11 @@ impl fmt::Display for Finding {
     }
 }
 
-impl State {
-    /// What [`Holds`](Self::Holds) says where there is something that the measure does not take away.
-    pub const IN_PART: &str = "without ";
-}
-
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Holds(more) if more.is_empty() => f.write_str("holds"),
-            Self::Holds(more) => write!(f, "holds: {more}"),
+            Self::Holds(more) | Self::HoldsInPart(more) => write!(f, "holds: {more}"),
             Self::NotNeeded(why) => write!(f, "not needed: {why}"),
             Self::SwitchedOff => f.write_str("switched off"),
             Self::Missing(why) => write!(f, "missing: {why}"),
@@ -353,7 +350,10 @@ impl Findings {
     pub(crate) fn clean(&mut self) {
         for finding in &mut self.0 {
             match &mut finding.state {
-                State::Holds(text) | State::NotNeeded(text) | State::Missing(text) => {
+                State::Holds(text)
+                | State::HoldsInPart(text)
+                | State::NotNeeded(text)
+                | State::Missing(text) => {
                     *text = text::clean_and_cut(text);
                 }
                 State::SwitchedOff => {}
@@ -368,7 +368,7 @@ impl Findings {
 
     /// Whether a measure holds.
     pub fn holds(&self, measure: Measure) -> bool {
-        matches!(self.state(measure), Some(State::Holds(_)))
+        matches!(self.state(measure), Some(State::Holds(_) | State::HoldsInPart(_)))
     }
 
     /// All findings, in the order of [`Measure::ALL`]. A measure of which nothing was said is missing.
@@ -384,8 +384,7 @@ impl Findings {
 
     /// The measures that neither hold nor are needless.
     pub fn wanting(&self) -> impl Iterator<Item = Finding> + '_ {
-        self.iter()
-            .filter(|finding| !matches!(finding.state, State::Holds(_) | State::NotNeeded(_)))
+        self.iter().filter(|it| !self.holds(it.measure) && !matches!(it.state, State::NotNeeded(_)))
     }
 
     /// Whether untrusted code is kept in: its system calls are filtered, and besides it can reach no

@@ -219,10 +219,7 @@ fn warn_of_missing(findings: &Findings) {
         let missing = names(&missing);
         tracing::warn!(%missing, "workers lack some measures: `pvf doctor` says why");
     }
-    let partly = |finding: &Finding| match &finding.state {
-        State::Holds(more) => more.contains(State::IN_PART),
-        _ => false,
-    };
+    let partly = |finding: &Finding| matches!(finding.state, State::HoldsInPart(_));
     for Finding { measure, state } in findings.iter().filter(partly) {
         tracing::warn!(%measure, %state, "workers have a measure only in part");
     }

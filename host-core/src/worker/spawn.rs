@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     failpoint::{self, Point},
-    sandbox::{Finding, Findings, Measure, NotKeptIn, Sandbox, State},
+    sandbox::{Finding, Findings, Measure, Measures, NotKeptIn, Sandbox, State},
     text,
 };
 use rustix::{
@@ -138,8 +138,8 @@ impl Spawner {
         let mut workshop = Workshop {
             program: program.clone(),
             starter: Starter::new(sandbox.measures()),
+            measures: sandbox.measures(),
             control_groups: sandbox.control_group().map(ControlGroups::new),
-            sandbox: sandbox.clone(),
             tasks: tasks.clone(),
         };
         let thread = std::thread::Builder::new()
@@ -182,7 +182,7 @@ struct Workshop {
     program: PathBuf,
     starter: Starter,
     control_groups: Option<ControlGroups>,
-    sandbox: Sandbox,
+    measures: Measures,
     tasks: mpsc::Sender<Task>,
 }
 
@@ -220,7 +220,7 @@ impl Workshop {
         let (child, mut findings) =
             self.starter.start(&self.program, &arguments, [theirs, nowhere, their_stderr])?;
         // It waits for the host's greeting, and so is in the group before it does anything.
-        findings.attempt(self.sandbox.measures(), Measure::ControlGroup, || match &group {
+        findings.attempt(self.measures, Measure::ControlGroup, || match &group {
             Some(Ok(group)) => group.admit(child.pid()),
             Some(Err(reason)) => Err(reason.clone()),
             None => Ok(State::NotNeeded("none was configured".into())),
@@ -233,7 +233,7 @@ impl Workshop {
     /// None if there is to be none.
     fn control_group(&self, kind: WorkerKind) -> Option<Result<ControlGroup, String>> {
         let groups = self.control_groups.as_ref()?;
-        self.sandbox.measures().contains(Measure::ControlGroup).then(|| groups.make(kind))
+        self.measures.contains(Measure::ControlGroup).then(|| groups.make(kind))
     }
 }
 

@@ -196,8 +196,8 @@ async fn each_measure_stops_what_would_get_through_without_it() {
         if !alone.contains_key(measure) {
             let is_skipped = ROWS.iter().any(|row| row.layers.contains(measure));
             let why = match here.state(*measure) {
-                Some(State::Holds(_)) if is_skipped => "see below".into(),
-                Some(State::Holds(_)) => {
+                Some(State::Holds(_) | State::HoldsInPart(_)) if is_skipped => "see below".into(),
+                Some(State::Holds(_) | State::HoldsInPart(_)) => {
                     wrong.push(format!("nothing shows what {measure} is for"));
                     continue;
                 }

@@ -80,12 +80,12 @@ impl Confinement {
         if findings.holds(Measure::ResourceLimits) {
             let processes = 16 + 2 * crate::cores() as u64;
             let is_counted = findings.holds(Measure::UserNamespace);
-            let more = if is_counted && limit(Resource::Nproc, processes).is_ok() {
-                format!("{processes} threads")
+            let state = if is_counted && limit(Resource::Nproc, processes).is_ok() {
+                State::Holds(format!("{processes} threads"))
             } else {
-                format!("{}a limit on threads and processes", State::IN_PART)
+                State::HoldsInPart("without a limit on threads and processes".into())
             };
-            findings.record(Measure::ResourceLimits, State::Holds(more));
+            findings.record(Measure::ResourceLimits, state);
         }
         findings.attempt(wanted, Measure::NoNewPrivileges, || {
             rustix::thread::set_no_new_privs(true).map_err(|error| format!("prctl: {error}"))?;
@@ -112,9 +112,8 @@ impl Confinement {
                 .map_err(|error| format!("seccomp: {error}"))?;
             holds("")
         });
-        let holding = findings.iter().filter(|finding| matches!(finding.state, State::Holds(_)));
-        let holding = holding.fold(Measures::none(), |set, finding| set.with(finding.measure));
-        (Self { holding }, findings)
+        let holding = wanted.iter().filter(|measure| findings.holds(*measure));
+        (Self { holding: holding.fold(Measures::none(), Measures::with) }, findings)
     }
 
     fn holds(self, measure: Measure) -> bool {

@@ -66,7 +66,10 @@ pub(super) fn enter_landlock() -> Result<State, String> {
     match enter().map_err(|error| error.to_string())?.landlock {
         LandlockStatus::Available { effective_abi, kernel_abi } => {
             let abi = kernel_abi.unwrap_or(effective_abi as i32);
-            Ok(State::Holds(format!("ABI {abi}{}", lacks(abi))))
+            Ok(match lacks(abi) {
+                Some(rules) => State::HoldsInPart(format!("ABI {abi}, without rules for {rules}")),
+                None => State::Holds(format!("ABI {abi}")),
+            })
         }
         LandlockStatus::NotEnabled => Err("the kernel has it, and was booted without it".into()),
         LandlockStatus::NotImplemented => Err("the kernel does not have it".into()),
@@ -74,11 +77,11 @@ pub(super) fn enter_landlock() -> Result<State, String> {
 }
 
 /// What an older kernel's Landlock does not deny.
-fn lacks(abi: i32) -> &'static str {
+fn lacks(abi: i32) -> Option<&'static str> {
     match abi {
-        ..3 => ", without rules for truncating files, TCP, signals and abstract sockets",
-        3 => ", without rules for TCP, signals and abstract sockets",
-        4..6 => ", without rules for signals and abstract sockets",
-        _ => "",
+        ..3 => Some("truncating files, TCP, signals and abstract sockets"),
+        3 => Some("TCP, signals and abstract sockets"),
+        4..6 => Some("signals and abstract sockets"),
+        _ => None,
     }
 }

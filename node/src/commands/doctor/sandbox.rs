@@ -62,7 +62,7 @@ impl StateJson {
 /// A state in words, and what there is to say about it.
 fn parts(state: &State) -> (&'static str, &str) {
     match state {
-        State::Holds(more) => ("holds", more),
+        State::Holds(more) | State::HoldsInPart(more) => ("holds", more),
         State::NotNeeded(why) => ("not needed", why),
         State::SwitchedOff => ("switched off", ""),
         State::Missing(why) => ("missing", why),

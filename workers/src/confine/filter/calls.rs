@@ -77,8 +77,8 @@ calls! {
     }
 
     write 1 64 {
-        "a worker says on descriptor 2 why it ends; a prepare job writes its artifact to descriptor 1; a job that panics says so on \
-         descriptor 2, which it does not have",
+        "a worker says on descriptor 2 why it ends; a prepare job writes its artifact to descriptor 1; the \
+         standard library says on descriptor 2, which a job does not have, that memory is short",
         worker: Rule::only(&[
             Case::allow(&[int(0, 1, "to descriptor 1")]),
             Case::allow(&[int(0, 2, "to descriptor 2")]),
