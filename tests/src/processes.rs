@@ -16,6 +16,8 @@ pub struct Process {
     pub inner_pid: i32,
     /// The number of its parent.
     pub parent: i32,
+    /// The number of its session. 0 if that was made outside of the namespace that is looked from.
+    pub session: i32,
     /// The letter by which the kernel names its state: `T` is stopped, `Z` a zombie.
     pub state: char,
     /// The CPU time that it has used.
@@ -77,6 +79,7 @@ pub fn look(pid: i32) -> Option<Process> {
         pid: Pid::from_raw(pid)?,
         inner_pid: pids.split_whitespace().next_back()?.parse().ok()?,
         parent: fields.get(1)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
         state: fields.first()?.chars().next()?,
         cpu: Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()),
         arguments: command_line

@@ -101,6 +101,9 @@ fn obstacle(row: &Row) -> Option<&'static str> {
         Attempt::ReadControlGroup if !Outside::has_control_groups() => {
             Some("the host is in no control group")
         }
+        Attempt::AskSession if Outside::session().is_none() => {
+            Some("the host's session has no number here")
+        }
         _ => None,
     }
 }

@@ -5,7 +5,10 @@
     reason = "makes a shared memory segment, and descriptors that are inherited"
 )]
 
-use pvf_tests::escape::{Attempt, Report, Target};
+use pvf_tests::{
+    escape::{Attempt, Report, Target},
+    processes::{look, own_pid},
+};
 use std::{
     fs::{self, File, OpenOptions, Permissions},
     io::Read,
@@ -21,7 +24,10 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command},
-    sync::atomic::{AtomicI32, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicI32, Ordering},
+    },
 };
 use tempfile::TempDir;
 
@@ -204,12 +210,27 @@ impl Outside {
                 arrived(is_ours, "it knows the host's control groups")
             }
             Attempt::AskSession => {
-                let own = rustix::process::getsid(None).unwrap().as_raw_nonzero().to_string();
-                let is_ours = matches!(report, Some(Report::GotThrough(it)) if *it == own);
+                let is_ours = |it: &str| Self::session().is_some_and(|own| it == own.to_string());
+                let is_ours = matches!(report, Some(Report::GotThrough(it)) if is_ours(it));
                 arrived(is_ours, "it is in the host's session")
             }
             _ => None,
         }
+    }
+
+    /// The number of the host's session. None if it has none here, since these tests are in a PID
+    /// namespace that is younger than their session, and can't be given one that has.
+    pub(crate) fn session() -> Option<i32> {
+        let look = || look(own_pid() as i32).expect("this process is there").session;
+        static SESSION: OnceLock<i32> = OnceLock::new();
+        let session = *SESSION.get_or_init(|| {
+            if look() == 0 {
+                // Fails for the leader of a process group.
+                let _ = rustix::process::setsid();
+            }
+            look()
+        });
+        (session != 0).then_some(session)
     }
 
     /// Whether the host is in control groups that can be told from none.
