@@ -388,14 +388,15 @@ impl TestHost {
         jobs
     }
 
-    /// Waits until each execute worker has nothing to do: then a job waits for its next candidate, and
-    /// has given up the worker's descriptors.
+    /// Waits until each execute worker has nothing to do: then it has jobs, all of which wait for a
+    /// candidate, and have given up the worker's descriptors.
     pub async fn rest(&self) {
-        eventually("each execute worker has a job that waits", || {
+        let waits = |job: &&Process| job.state == 'S' && !processes::has_descriptor(job.pid, 2);
+        eventually("each execute worker has jobs, and all of them wait", || {
             let jobs = self.jobs();
             self.workers(WorkerKind::Execute).iter().all(|worker| {
-                let mut own = jobs.iter().filter(|job| job.parent == worker.as_raw_pid());
-                own.next().is_some_and(|job| !processes::has_descriptor(job.pid, 2))
+                let own = || jobs.iter().filter(|job| job.parent == worker.as_raw_pid());
+                own().count() > 0 && own().all(|job| waits(&job))
             })
         })
         .await;

@@ -1,6 +1,6 @@
 //! The execute worker: holds one artifact, and forks a job for each candidate.
 //!
-//! The next job is forked ahead, while the worker has nothing to do, so that a request finds it
+//! The next jobs are forked ahead, while the worker has nothing to do, so that a request finds one
 //! waiting for its input.
 
 #![expect(unsafe_code, reason = "forks, and reads shared memory")]
@@ -9,7 +9,7 @@ use crate::{
     channel::{Channel, HostGone},
     confine::Confinement,
     job::{Ending, Job, JobLog, JobSocket, Outcome, Watch},
-    prepare::panic_message,
+    prepare::{panic_message, peak_memory},
 };
 use memmap2::{MmapMut, MmapOptions, MmapRaw};
 use parity_scale_codec::{Compact, CompactLen, Decode, Encode};
@@ -34,6 +34,7 @@ use rustix::{
 };
 use std::{
     borrow::Cow,
+    collections::VecDeque,
     convert::Infallible,
     fs::File,
     io,
@@ -73,7 +74,9 @@ pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), H
             Ok((artifact, input)) => {
                 host.send(&numbered(LoadResponse::Ready { load: start.elapsed() }), &[])?;
                 let params = &request.params;
-                Worker { host: &mut host, confinement, params, artifact, input }.serve()
+                let (spares, dying) = (VecDeque::with_capacity(SPARES), None);
+                Worker { host: &mut host, confinement, params, artifact, input, spares, dying }
+                    .serve()
             }
             Err(response) => host.send(&numbered(response), &[]),
         }
@@ -134,6 +137,9 @@ struct Answer {
     end: End,
     /// The gas that the guest used, if it was metered.
     gas_used: Option<u64>,
+    /// The most memory that the job had resident, in bytes. Its own word: the kernel's would come only
+    /// after the process has ended.
+    peak_memory: u64,
 }
 
 /// How a job's work ended. It can't claim what only its worker can know.
@@ -158,6 +164,10 @@ impl From<End> for JobOutcome {
     }
 }
 
+/// How many jobs wait for a candidate. With one alone, a candidate that follows on the heels of another
+/// would wait for its job to be forked and confined.
+const SPARES: usize = 2;
+
 struct Worker<'a> {
     host: &'a mut Channel,
     confinement: Confinement,
@@ -165,36 +175,50 @@ struct Worker<'a> {
     artifact: Box<dyn LoadedArtifact>,
     /// Memory that the host writes to between a response and the next request.
     input: MmapRaw,
+    /// Jobs that wait for a candidate.
+    spares: VecDeque<Job>,
+    /// The last job, which is killed, while its memory is taken down.
+    dying: Option<Job>,
 }
 
 impl Worker<'_> {
     fn serve(mut self) -> Result<(), HostGone> {
-        // A job that could not be forked ahead is forked again when it is needed.
-        let mut spare = self.fork().ok();
+        self.fork_ahead(1);
         loop {
-            let Numbered { id, message: request } = self.wait_for_request(&mut spare)?;
-            let job = spare.take().map_or_else(|| self.fork(), Ok);
-            let message = match job {
+            let Numbered { id, message: request } = self.wait_for_request()?;
+            // One that could not be forked ahead is forked again when it is needed.
+            let job = self.spares.pop_front().map_or_else(|| self.fork(), Ok);
+            let (message, job) = match job {
                 Ok(job) => self.execute(job, &request)?,
-                Err(error) => ExecuteResponse {
-                    outcome: JobOutcome::Machine(MachineError(format!(
-                        "can't fork a job: {error}"
-                    ))),
-                    usage: JobUsage::default(),
-                    gas_used: None,
-                    log: KeptLog::default(),
-                },
+                Err(error) => {
+                    let error = MachineError(format!("can't fork a job: {error}"));
+                    let response = ExecuteResponse {
+                        outcome: JobOutcome::Machine(error),
+                        usage: JobUsage::default(),
+                        gas_used: None,
+                        log: KeptLog::default(),
+                    };
+                    (response, None)
+                }
             };
             self.host.send(&Numbered { id, message }, &[])?;
-            spare = self.fork().ok();
+            // The one before it has ended long ago, and is reaped here if it was not before.
+            self.dying = job;
+            self.fork_ahead(1);
         }
     }
 
-    /// Waits for the host, and meanwhile looks after the spare job.
-    fn wait_for_request(
-        &mut self,
-        spare: &mut Option<Job>,
-    ) -> Result<Numbered<ExecuteRequest>, HostGone> {
+    /// Forks until there are so many spare jobs, as far as the machine can.
+    fn fork_ahead(&mut self, count: usize) {
+        while self.spares.len() < count
+            && let Ok(spare) = self.fork()
+        {
+            self.spares.push_back(spare);
+        }
+    }
+
+    /// Waits for the host, and meanwhile looks after the jobs.
+    fn wait_for_request(&mut self) -> Result<Numbered<ExecuteRequest>, HostGone> {
         loop {
             match self.host.try_receive()? {
                 Some((ExecuteMessage::Execute(request), _)) => return Ok(request),
@@ -202,20 +226,21 @@ impl Worker<'_> {
                 Some((ExecuteMessage::Cancel, _)) => continue,
                 None => {}
             }
-            let host = PollFd::from_borrowed_fd(self.host.as_fd(), PollFlags::IN);
-            let is_dead = match spare {
-                Some(job) => {
-                    let mut watched = [host, PollFd::from_borrowed_fd(job.pidfd(), PollFlags::IN)];
-                    poll(&mut watched, None).map(|_| !watched[1].revents().is_empty())
-                }
-                None => poll(&mut [host], None).map(|_| false),
-            };
-            match is_dead {
-                // Reaped by being dropped. The next request forks its own.
-                Ok(true) => *spare = None,
-                Ok(false) | Err(Errno::INTR) => {}
+            let host = self.host.as_fd();
+            // Where there is no job to be watched, the host takes its place.
+            let mut watched = [host; 2 + SPARES];
+            let jobs = self.dying.iter().chain(&self.spares);
+            watched[1..].iter_mut().zip(jobs).for_each(|(fd, job)| *fd = job.pidfd());
+            let mut watched = watched.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+            match poll(&mut watched, None) {
+                Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
+            let mut ended = watched.map(|fd| !fd.revents().is_empty()).into_iter().skip(1);
+            let mut has_ended = |_: &mut Job| ended.next().unwrap_or(false);
+            // Reaped by being dropped. Too few spare ones do no harm.
+            self.dying.take_if(&mut has_ended);
+            self.spares.retain_mut(|job| !has_ended(job));
         }
     }
 
@@ -247,7 +272,12 @@ impl Worker<'_> {
         }
     }
 
-    fn execute(&mut self, job: Job, request: &ExecuteRequest) -> Result<ExecuteResponse, HostGone> {
+    /// Has a job execute a candidate. Gives it back if it may still have to be reaped.
+    fn execute(
+        &mut self,
+        mut job: Job,
+        request: &ExecuteRequest,
+    ) -> Result<(ExecuteResponse, Option<Job>), HostGone> {
         let start = Start {
             input_len: request.input_len,
             compressed_block: request.compressed_block,
@@ -255,19 +285,31 @@ impl Worker<'_> {
         };
         // If the job is dead, that is seen below.
         let _ = job.start(&start);
-        let Ending { outcome, usage, log } =
-            job.supervise(request.cpu_limit, 1, self.host, |host| match host.try_receive()? {
-                None => Ok(Watch::Continue),
-                Some((ExecuteMessage::Cancel, _)) => Ok(Watch::Kill),
-                Some((ExecuteMessage::Execute(_), _)) => {
-                    Err(HostGone::Broken("the host spoke out of turn".into()))
+        // The job runs on another processor. After its answer, others would wait for this one.
+        self.fork_ahead(SPARES);
+        let Ending { outcome, cpu, log } =
+            job.supervise::<Answer>(request.cpu_limit, 1, self.host, |host| {
+                match host.try_receive()? {
+                    None => Ok(Watch::Continue),
+                    Some((ExecuteMessage::Cancel, _)) => Ok(Watch::Kill),
+                    Some((ExecuteMessage::Execute(_), _)) => {
+                        Err(HostGone::Broken("the host spoke out of turn".into()))
+                    }
                 }
             })?;
+        let (usage, job) = match &outcome {
+            Outcome::Answered(answer) => {
+                // It can't have had more, whatever it says.
+                let peak_memory = answer.peak_memory.min(process_memory(self.params));
+                (JobUsage { cpu, peak_memory }, Some(job))
+            }
+            _ => (job.usage(), None),
+        };
         let (outcome, gas_used) = match outcome {
             Outcome::Answered(Answer {
                 end: end @ End::Failed(ExecuteError::Machine(_)), ..
             }) => (self.unless_machine_failed(end.into(), request.pov_limit), None),
-            Outcome::Answered(Answer { end, gas_used }) => (end.into(), gas_used),
+            Outcome::Answered(Answer { end, gas_used, .. }) => (end.into(), gas_used),
             Outcome::TimedOut => (JobOutcome::TimedOut, None),
             Outcome::NeverReady(how) => {
                 let reason = format!("a job could not be confined: {how}");
@@ -278,7 +320,7 @@ impl Worker<'_> {
             }
             Outcome::Killed => (JobOutcome::Cancelled, None),
         };
-        Ok(ExecuteResponse { outcome, usage, gas_used, log })
+        Ok((ExecuteResponse { outcome, usage, gas_used, log }, job))
     }
 }
 
@@ -286,9 +328,9 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &MmapRa
     let start = socket.wait_for_start::<Start>();
     // SAFETY: the map lasts as long as this process, and as it is, since the host has sealed the
     // file's size. The host has written the input before it sent the request that the start tells
-    // of, and writes the next one after the response, before which the worker has reaped this
-    // process. Not a moment earlier may there be a slice: a job is forked while the host still
-    // writes.
+    // of, and writes the next one after the response, before which this process has answered, after
+    // which it reads no input, or was killed. Not a moment earlier may there be a slice: a job is
+    // forked while the host still writes.
     let input = unsafe { slice::from_raw_parts(input.as_ptr(), input.len()) };
     let log = Box::new(JobLog::new(socket.clone()));
     let call = AssertUnwindSafe(|| {
@@ -296,9 +338,7 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &MmapRa
         let limit = start.pov_limit as usize;
         let input = match with_block_decompressed(input, start.compressed_block, limit) {
             Ok(input) => input,
-            Err(error) => {
-                return Answer { end: End::PovDecompressionFailure(error), gas_used: None };
-            }
+            Err(error) => return (End::PovDecompressionFailure(error), None),
         };
         let called = failpoint::reach(Point::JobCall)
             .map_err(|error| MachineError(error.to_string()).into())
@@ -315,12 +355,11 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &MmapRa
             },
             Err(error) => End::Failed(error),
         };
-        Answer { end, gas_used: artifact.gas_used() }
+        (end, artifact.gas_used())
     });
-    socket.answer(match catch_unwind(call) {
-        Ok(answer) => answer,
-        Err(panic) => Answer { end: End::Panicked(panic_message(&*panic)), gas_used: None },
-    })
+    let (end, gas_used) =
+        catch_unwind(call).unwrap_or_else(|panic| (End::Panicked(panic_message(&*panic)), None));
+    socket.answer(Answer { end, gas_used, peak_memory: peak_memory() })
 }
 
 /// The parameters with their block data decompressed, if `block` says where compressed ones lie.

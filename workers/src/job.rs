@@ -20,14 +20,14 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     net::{AddressFamily, SocketFlags, SocketType, socketpair},
-    process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
+    process::{Pid, Signal, pidfd_send_signal},
 };
 use std::{
     convert::Infallible,
     io,
     mem::MaybeUninit,
     os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd},
         unix::process::ExitStatusExt,
     },
     panic::{AssertUnwindSafe, catch_unwind},
@@ -65,14 +65,16 @@ pub(crate) struct Job {
     socket: OwnedFd,
     reader: FrameReader,
     is_ready: bool,
-    is_reaped: bool,
+    /// How the process ended and what it used, once it is reaped.
+    reaped: Option<(String, JobUsage)>,
 }
 
-/// How a job ended, and what it said before.
+/// How a job's work ended, and what it said before.
 #[derive(Debug)]
 pub(crate) struct Ending<T> {
     pub(crate) outcome: Outcome<T>,
-    pub(crate) usage: JobUsage,
+    /// The CPU time that it used up to then.
+    pub(crate) cpu: Duration,
     pub(crate) log: KeptLog,
 }
 
@@ -116,9 +118,8 @@ impl Job {
         let worker = rustix::process::getpid();
         // SAFETY: the caller vouches for this process having no other thread that matters, so the
         // child may go on as an ordinary process.
-        match unsafe { libc::fork() } {
-            -1 => Err(io::Error::last_os_error()),
-            0 => {
+        match unsafe { fork()? } {
+            None => {
                 drop(ours);
                 // A panic must not unwind into the worker's code, of which this process is a copy.
                 let _ = catch_unwind(AssertUnwindSafe(|| match enter(worker, theirs) {
@@ -131,26 +132,14 @@ impl Job {
                 }));
                 exit(101)
             }
-            pid => {
-                let pid = Pid::from_raw(pid).expect("fork gives the parent a process");
-                let reader = FrameReader::new(max_answer + 64);
-                match pidfd_open(pid, PidfdFlags::empty()) {
-                    Ok(pidfd) => Ok(Self {
-                        pid,
-                        pidfd,
-                        socket: ours,
-                        reader,
-                        is_ready: false,
-                        is_reaped: false,
-                    }),
-                    Err(errno) => {
-                        // The end of its connection is the end of the job.
-                        drop(ours);
-                        let _ = reap(pid);
-                        Err(errno.into())
-                    }
-                }
-            }
+            Some((pid, pidfd)) => Ok(Self {
+                pid,
+                pidfd,
+                socket: ours,
+                reader: FrameReader::new(max_answer + 64),
+                is_ready: false,
+                reaped: None,
+            }),
         }
     }
 
@@ -162,15 +151,18 @@ impl Job {
         Ok(())
     }
 
-    /// Sees the job through to its end. It may use `cpu_limit` of CPU time, in at most `threads`
+    /// Sees the job's work through to its end. It may use `cpu_limit` of CPU time, in at most `threads`
     /// threads at once. Whenever the host says something, `on_host` is asked what that means for the
     /// job.
     ///
+    /// Afterwards the process is killed, and may not have ended yet: taking down its memory can take
+    /// longer than the work, and nobody has to wait for it. See [`usage`](Self::usage).
+    ///
     /// # Errors
     ///
-    /// When the host is gone, or the kernel fails. The job is killed then too.
+    /// When the host is gone, or the kernel fails.
     pub(crate) fn supervise<T: Decode>(
-        mut self,
+        &mut self,
         cpu_limit: Duration,
         threads: usize,
         host: &mut Channel,
@@ -211,19 +203,25 @@ impl Job {
                 outcome = Some(Outcome::Killed);
             }
         }
-        let (status, usage) = self.end();
+        self.kill();
+        let cpu = clock.now();
         let outcome = match outcome {
-            Some(Outcome::Answered(_)) if usage.cpu > cpu_limit => Outcome::TimedOut,
-            // Everything that it said was heard before it was reaped.
-            Some(Outcome::Died(reason)) if reason.is_empty() => Outcome::Died(status),
+            Some(Outcome::Answered(_)) if cpu > cpu_limit => Outcome::TimedOut,
+            // Everything that it said was heard before it is reaped.
+            Some(Outcome::Died(reason)) if reason.is_empty() => Outcome::Died(self.end().0.clone()),
             Some(outcome) => outcome,
-            None => Outcome::Died(status),
+            None => Outcome::Died(self.end().0.clone()),
         };
         let outcome = match outcome {
             Outcome::Died(how) if !self.is_ready => Outcome::NeverReady(how),
             outcome => outcome,
         };
-        Ok(Ending { outcome, usage, log })
+        Ok(Ending { outcome, cpu, log })
+    }
+
+    /// What the process used in all, once it has ended. Kills it if it still runs.
+    pub(crate) fn usage(mut self) -> JobUsage {
+        self.end().1
     }
 
     /// Takes what the job has said up to its answer. If it `has_ended`, there is nothing to come.
@@ -271,7 +269,7 @@ impl Job {
                     self.end();
                     return Ok(answer);
                 }
-                Some(_) => return Err(self.end().0),
+                Some(_) => return Err(self.end().0.clone()),
             }
         }
     }
@@ -281,19 +279,54 @@ impl Job {
         self.pidfd.as_fd()
     }
 
-    /// Kills the job if it still runs, and says how it ended and what it used.
-    fn end(&mut self) -> (String, JobUsage) {
+    /// Ends the process, if it still runs. It runs no instruction of its own from here on, but those
+    /// that are under way on another processor.
+    fn kill(&self) {
         // Fails only if it has ended.
         let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
-        self.is_reaped = true;
-        reap(self.pid)
+    }
+
+    /// Kills the job if it still runs, and says how it ended and what it used.
+    fn end(&mut self) -> &(String, JobUsage) {
+        if self.reaped.is_none() {
+            self.kill();
+        }
+        self.reaped.get_or_insert_with(|| reap(self.pid))
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
-        if !self.is_reaped {
-            self.end();
+        self.end();
+    }
+}
+
+/// The new process's number and a descriptor of it, or nothing in the new process.
+///
+/// What the C library's `fork` does beside the system call is left out: it takes and resets locks that
+/// no other thread can hold, each in a page of its own that either process then has to copy.
+///
+/// # Safety
+///
+/// No other thread of this process may run, or hold a lock that the new process needs. What the C
+/// library has noted about this thread goes for its copy too, but for its number, by which nothing
+/// here goes.
+pub(crate) unsafe fn fork() -> io::Result<Option<(Pid, OwnedFd)>> {
+    const FLAGS: libc::c_int = libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut pidfd: libc::c_int = -1;
+    // SAFETY: without a stack, and with no flag that shares memory, the new process has a copy of all
+    // memory and goes on from here, which the caller vouches for. The kernel writes the descriptor to
+    // the third argument, which is a pointer to memory of the right type.
+    let pid = unsafe {
+        libc::syscall(libc::SYS_clone, libc::c_long::from(FLAGS), 0, &raw mut pidfd, 0, 0)
+    };
+    match pid {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(None),
+        pid => {
+            let pid = Pid::from_raw(pid as i32).expect("the kernel numbers a process");
+            // SAFETY: the kernel has just made it, for this process.
+            Ok(Some((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })))
         }
     }
 }

@@ -85,11 +85,11 @@ fn prepare(
         };
         Job::fork(MAX_FRAME, enter, compile)
     };
-    let job = match job {
+    let mut job = match job {
         Ok(job) => job,
         Err(error) => return Ok(Err(failed(format!("can't fork a job: {error}")))),
     };
-    let Ending { outcome, usage, .. } =
+    let Ending { outcome, .. } =
         job.supervise::<Answer>(request.cpu_limit, crate::cores(), host, |host| {
             match host.try_receive::<()>()? {
                 None => Ok(Watch::Continue),
@@ -97,6 +97,7 @@ fn prepare(
                 Some(_) => Err(HostGone::Broken("the host spoke out of turn".into())),
             }
         })?;
+    let usage = job.usage();
     // The job watches its memory only now and then. Whether it is caught must not depend on when.
     let is_over_memory = request.memory_limit.is_some_and(|limit| usage.peak_memory > limit);
     Ok(match outcome {
@@ -187,7 +188,7 @@ fn watch_memory(socket: JobSocket, limit: u64) -> io::Result<()> {
 }
 
 /// The most memory that this process had resident at once, in bytes.
-fn peak_memory() -> u64 {
+pub(crate) fn peak_memory() -> u64 {
     let mut usage = std::mem::MaybeUninit::<libc::rusage>::zeroed();
     // SAFETY: the pointer is to memory of the right type, which the kernel fills; if it did not, all
     // zeroes are a valid `rusage` too.

@@ -21,7 +21,9 @@ use std::{
 pub const MAX_DESCRIPTORS: usize = 2;
 
 const LENGTH: usize = 8;
-/// How much is read at once, at first and at most.
+/// How much is read at once, at first, of a frame that is longer than that, and at most. Most frames
+/// are short, and memory that is not touched costs nothing.
+const FIRST_CHUNK: usize = 1 << 10;
 const CHUNK: usize = 16 << 10;
 const MAX_CHUNK: usize = 256 << 10;
 /// How much is taken from a sender that never pauses before the receiver looks at anything else.
@@ -139,18 +141,15 @@ impl FrameReader {
             let total = self.announced()?;
             let wanted = match total {
                 Some(total) if self.buffer.len() >= total => {
-                    let rest = self.buffer.split_off(total);
-                    let mut bytes = std::mem::replace(&mut self.buffer, rest);
-                    bytes.drain(..LENGTH);
                     let descriptors = std::mem::take(&mut self.descriptors);
-                    return Ok(Some(Frame { bytes, descriptors }));
+                    return Ok(Some(Frame { bytes: self.take(total), descriptors }));
                 }
                 // As much again as has come, never all that was announced. No more than the kernel gives
                 // at once, either: the space is cleared each time.
                 Some(total) => {
                     (total - self.buffer.len()).min(self.buffer.len().clamp(CHUNK, MAX_CHUNK))
                 }
-                None => CHUNK,
+                None => FIRST_CHUNK,
             };
             if taken >= AT_ONCE {
                 self.may_have_more = true;
@@ -176,6 +175,20 @@ impl FrameReader {
                 return Err(FrameError::Malformed("too many descriptors".into()));
             }
         }
+    }
+
+    /// The content of the frame that is the first `total` bytes of the buffer. A short one leaves the
+    /// buffer's memory to the next.
+    fn take(&mut self, total: usize) -> Vec<u8> {
+        if total <= FIRST_CHUNK {
+            let bytes = self.buffer[LENGTH..total].to_vec();
+            self.buffer.drain(..total);
+            return bytes;
+        }
+        let rest = self.buffer.split_off(total);
+        let mut bytes = std::mem::replace(&mut self.buffer, rest);
+        bytes.drain(..LENGTH);
+        bytes
     }
 
     /// The length of the frame whose beginning is in the buffer, with that of its header.

@@ -898,11 +898,14 @@ fn frame(message: &[u8]) -> Vec<u8> {
 /// With its answer, a job says how many lines of its log it has not sent.
 const NO_MORE_LINES: u64 = 0;
 
+/// It also says the most memory that it had.
+const PEAK_MEMORY: u64 = 1 << 20;
+
 /// What a job sends when its guest has trapped: its second kind of message, with the third way that its
 /// work ends, and no gas.
 fn trap() -> Vec<u8> {
     let error = pvf_host_core::backend::ExecuteError::Trap("forged".into());
-    (1_u8, 2_u8, error, None::<u64>, NO_MORE_LINES).encode()
+    (1_u8, 2_u8, error, None::<u64>, PEAK_MEMORY, NO_MORE_LINES).encode()
 }
 
 /// What it sends when all went well.
@@ -911,7 +914,7 @@ fn valid() -> Vec<u8> {
         head_data: b"forged".to_vec().into(),
         ..Default::default()
     };
-    (1_u8, 0_u8, result.encode(), None::<u64>, NO_MORE_LINES).encode()
+    (1_u8, 0_u8, result.encode(), None::<u64>, PEAK_MEMORY, NO_MORE_LINES).encode()
 }
 
 /// What a prepare job sends when there is an artifact.

@@ -17,7 +17,6 @@ const ALLOWED: &[(Role, Attempt, &str)] = &[
     (Role::PrepareJob, Attempt::HideMemory, "the host watches what is resident"),
     (Role::Worker, Attempt::ProtectMemory, "the host watches what is resident"),
     (Role::Worker, Attempt::HideMemory, "the host watches what is resident"),
-    (Role::Worker, Attempt::OpenProcess, "the first process is itself"),
     (Role::Worker, Attempt::AllowAll, "a filter upon its own takes nothing back"),
     (Role::Worker, Attempt::ThreeMemoryFiles, "none of them has any length"),
     (Role::Worker, Attempt::WriteToSecond, "its last words"),

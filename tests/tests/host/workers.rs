@@ -335,7 +335,7 @@ async fn an_idle_worker_that_dies_is_reaped_without_a_request() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_death_of_a_job_that_waits_for_its_candidate_is_nobodys_business() {
+async fn the_deaths_of_jobs_that_wait_for_their_candidate_are_nobodys_business() {
     let host = host().await;
     let request = approval(Script::default().pvf());
     for hot in [false, true, true] {
@@ -345,7 +345,9 @@ async fn the_death_of_a_job_that_waits_for_its_candidate_is_nobodys_business() {
         assert_eq!(report.load.is_some_and(|load| load <= report.wall), !hot);
         assert_eq!(valid_head(validation), hash_head(&request));
         host.rest().await;
-        processes::kill(host.jobs()[0].pid).await;
+        for job in host.jobs() {
+            processes::kill(job.pid).await;
+        }
     }
     host.shut_down().await;
 }
@@ -521,10 +523,10 @@ async fn each_worker_is_in_a_control_group_of_its_own_as_long_as_it_lives() {
         let group = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap().to_owned();
         seen.entry(group).or_insert_with(Vec::new).push(process.is_our_child());
     }
-    // A prepare worker, and an execute worker with a job.
+    // A prepare worker, and an execute worker with two jobs.
     let mut members: Vec<_> = seen.values().map(Vec::len).collect();
     members.sort_unstable();
-    assert_eq!(members, [1, 2], "{seen:?}");
+    assert_eq!(members, [1, 3], "{seen:?}");
     assert_eq!(groups().len(), 2);
     for (group, members) in &seen {
         assert!(groups().iter().any(|path| path.ends_with(Path::new(group).file_name().unwrap())));

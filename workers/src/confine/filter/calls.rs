@@ -245,9 +245,8 @@ calls! {
     }
 
     set_robust_list 273 99 {
-        "the C library sets up a new thread, or the only one of a new process",
+        "the C library sets up a new thread",
         worker: Rule::ALLOW,
-        loaded: Rule::ALLOW,
         prepare_job: Rule::ALLOW,
     }
 
@@ -298,8 +297,10 @@ calls! {
     }
 
     getrusage 98 165 {
-        "a prepare job looks at the most memory that it had",
+        "a job looks at the most memory that it had",
         worker: OWN_USAGE,
+        loaded: OWN_USAGE,
+        job: OWN_USAGE,
         prepare_job: OWN_USAGE,
     }
 
@@ -379,12 +380,6 @@ calls! {
         "a worker makes a socket for a job",
         worker: JOB_SOCKET,
         loaded: JOB_SOCKET,
-    }
-
-    pidfd_open 434 434 {
-        "a worker gets a descriptor of its job, to see it end",
-        worker: Rule::ALLOW,
-        loaded: Rule::ALLOW,
     }
 
     pidfd_send_signal 424 424 {
@@ -549,12 +544,12 @@ const WAIT_AND_WAKE: Rule = Rule::only(&[
     Case::allow(&[futex_operation(libc::FUTEX_WAKE_BITSET, "FUTEX_WAKE_BITSET")]),
 ]);
 
-/// As `fork` calls it.
+/// A copy of the process, and a descriptor of it.
 const FORK: Condition = Condition::bits(
     0,
     u64::MAX,
-    (libc::CLONE_CHILD_CLEARTID | libc::CLONE_CHILD_SETTID | libc::SIGCHLD) as u64,
-    "with the flags of fork",
+    (libc::CLONE_PIDFD | libc::SIGCHLD) as u64,
+    "as fork does, with a descriptor",
 );
 /// As `pthread_create` calls it.
 const THREAD: Condition = Condition::bits(

@@ -238,11 +238,11 @@ fn all_threads_are_filtered_at_once() {
 fn an_execute_worker_can_fork_a_job_and_start_no_thread() {
     let fork = || {
         // SAFETY: the child ends at once.
-        match unsafe { libc::fork() } {
-            -1 => -1,
-            // SAFETY: ends the process.
-            0 => unsafe { libc::_exit(0) },
-            child => {
+        match unsafe { crate::job::fork() } {
+            Err(_) => -1,
+            Ok(None) => crate::job::exit(0),
+            Ok(Some((child, _))) => {
+                let child = child.as_raw_pid();
                 // SAFETY: asks for no status.
                 (unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) } == child) as libc::c_long
                     - 1

@@ -212,7 +212,6 @@ fn number_by_name(call: &Call) -> Option<libc::c_long> {
         mremap SYS_mremap
         munmap SYS_munmap
         openat SYS_openat
-        pidfd_open SYS_pidfd_open
         pidfd_send_signal SYS_pidfd_send_signal
         ppoll SYS_ppoll
         prctl SYS_prctl
