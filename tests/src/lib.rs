@@ -30,6 +30,7 @@ pub mod refusals;
 pub mod request;
 mod script;
 pub mod scripted;
+pub mod strace;
 pub mod surroundings;
 pub mod verdict;
 mod wait;
