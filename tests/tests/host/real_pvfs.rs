@@ -197,6 +197,30 @@ async fn blocks_of_a_cumulus_parachain_are_valid_with_the_recorded_results() {
     host.shut_down().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_of_a_thousand_transfers_is_valid_with_the_recorded_result() {
+    let Some(directory) = fixtures() else { return };
+    let fixtures = Fixtures(directory);
+    // See the README there.
+    let made = Fixtures(concat!(env!("CARGO_MANIFEST_DIR"), "/blocks/made").into());
+    let root = made.read_hex("relay-parent-storage-root.hex");
+    let params = ValidationParams {
+        parent_head: made.read_hex("parent-head.hex").into(),
+        block_data: made.read("case-1000.pov").into(),
+        relay_parent_number: 100,
+        relay_parent_storage_root: Hash(root.try_into().unwrap()),
+        extension: None,
+    };
+    let host = host().await;
+    for (name, pvf) in cumulus_pvfs(&fixtures) {
+        let verdict = host.validate(request(pvf, params.clone())).await.verdict;
+        let result = verdict.unwrap_or_else(|error| panic!("{name}: {error}"));
+        let recorded = hex::encode(made.read("case-1000.result"));
+        assert_eq!(hex::encode(result.encode()), recorded, "{name}");
+    }
+    host.shut_down().await;
+}
+
 #[cfg(feature = "wasmtime")]
 #[tokio::test(flavor = "multi_thread")]
 async fn metering_changes_no_verdict_and_counts_what_it_always_counted() {
