@@ -83,6 +83,8 @@ impl Scratch {
         config.worker_program = WorkerProgram::Path(self.worker());
         // A machine that runs many tests at once may be slow.
         config.spawn_timeout = Duration::from_secs(60);
+        // Tests tell who works for whom.
+        config.standby_worker = false;
         config
     }
 

@@ -31,6 +31,9 @@ pub struct Config {
     pub hot_workers_max: usize,
     /// The same as a sum of the sizes of their artifacts, in bytes.
     pub hot_workers_max_size: u64,
+    /// Whether an execute worker stands by that has no artifact yet. A candidate for whose code there
+    /// is no other then waits for its artifact to be loaded, and not for a process to be started too.
+    pub standby_worker: bool,
     /// How many requests of each execution class, and how many prechecks, the host holds at once;
     /// further callers wait.
     pub queue_capacity: usize,
@@ -69,6 +72,7 @@ impl Config {
             execute_workers_max: 2,
             hot_workers_max: 16,
             hot_workers_max_size: 1 << 30,
+            standby_worker: true,
             queue_capacity: 1024,
             code_limit: compression::CODE_LIMIT,
             pov_limit: compression::POV_LIMIT,

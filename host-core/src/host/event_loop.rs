@@ -28,8 +28,9 @@ use crate::{
     },
     text,
     worker::{
+        execute::BlankWorker,
         prepare::PrepareWorker,
-        spawn::{Spawner, SpawnerHandle},
+        spawn::{SpawnError, Spawner, SpawnerHandle},
     },
 };
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -79,6 +80,7 @@ enum Event {
         prepared: PreparedArtifact,
         executed: Box<Executed>,
     },
+    StandBy(Result<BlankWorker, SpawnError>),
     Done,
 }
 
@@ -134,6 +136,9 @@ pub(super) struct EventLoop {
     execute_queue: ExecuteQueue<RequestId>,
     executing: usize,
     hot: HotSet,
+    /// An execute worker that waits for an artifact.
+    standby: Option<BlankWorker>,
+    standby_is_coming: bool,
     /// Each active leaf with those of its ancestors on which candidates may build.
     active_leaves: HashMap<Hash, Vec<Hash>>,
 
@@ -150,6 +155,7 @@ pub(super) struct Parts {
     pub(super) counters: Arc<Counters>,
     pub(super) spawner: Spawner,
     pub(super) first_worker: PrepareWorker,
+    pub(super) standby: Option<BlankWorker>,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) cancellations: mpsc::UnboundedReceiver<RequestId>,
 }
@@ -175,6 +181,8 @@ impl EventLoop {
             execute_queue: ExecuteQueue::new(),
             executing: 0,
             hot: HotSet::new(config.hot_workers_max, config.hot_workers_max_size),
+            standby: parts.standby,
+            standby_is_coming: false,
             active_leaves: HashMap::new(),
             tasks: FuturesUnordered::new(),
             _spawner: parts.spawner,
@@ -186,9 +194,20 @@ impl EventLoop {
     pub(super) async fn run(mut self) {
         let mut prune_timer = tokio::time::interval(self.config.prune_interval);
         loop {
-            let Self { tasks, hot, idle_prepare_workers, commands, cancellations, .. } = &mut self;
+            let Self { tasks, hot, standby, idle_prepare_workers, commands, cancellations, .. } =
+                &mut self;
             let disturbed = std::future::poll_fn(|context| {
                 hot.poll_disturbed(context);
+                standby.take_if(|worker| {
+                    let is_disturbed = worker.poll_disturbed(context).is_ready();
+                    if is_disturbed {
+                        tracing::warn!(
+                            worker_pid = worker.pid(),
+                            "execute worker on stand-by died"
+                        );
+                    }
+                    is_disturbed
+                });
                 idle_prepare_workers
                     .retain_mut(|worker| worker.poll_disturbed(context).is_pending());
                 Poll::<()>::Pending
@@ -232,6 +251,7 @@ impl EventLoop {
             Event::Executed { id, load, prepared, executed } => {
                 self.on_executed(id, load, &prepared, *executed);
             }
+            Event::StandBy(spawned) => self.on_standby(spawned),
             Event::Done => {}
         }
     }

@@ -14,7 +14,7 @@ use crate::{
     },
     text,
     worker::{
-        execute::{ExecuteWorker, NoWorker, RunError},
+        execute::{BlankWorker, ExecuteWorker, NoWorker, RunError},
         protocol::{ExecuteRequest, ExecuteResponse, JobOutcome, MAX_INPUT},
         spawn::{SpawnError, SpawnerHandle},
     },
@@ -36,6 +36,8 @@ pub(crate) struct Execution {
     pub(crate) pov_limit: usize,
     pub(crate) load_timeout: Duration,
     pub(crate) wall_clock_factor: u32,
+    /// A worker that stands by. Used if none has the artifact loaded.
+    pub(crate) standby: Option<BlankWorker>,
     /// Resolves when nobody wants the verdict any more.
     pub(crate) cancelled: oneshot::Receiver<()>,
 }
@@ -130,10 +132,19 @@ impl Execution {
         Executed { verdict, report: Some(report), worker: (!is_suspect).then_some(worker) }
     }
 
-    async fn start_worker(&self) -> Result<(ExecuteWorker, Duration), ValidationError> {
+    async fn start_worker(&mut self) -> Result<(ExecuteWorker, Duration), ValidationError> {
         let (store, id) = (self.store.clone(), self.artifact.clone());
         let read = tokio::task::spawn_blocking(move || store.read(&id));
-        let stored = match read.await.unwrap_or_else(|panic| Err(ReadError::Io(panic.into()))) {
+        let standby =
+            self.standby.take().and_then(|mut worker| (!worker.is_disturbed()).then_some(worker));
+        let blank = async {
+            match standby {
+                Some(worker) => Ok(worker),
+                None => BlankWorker::spawn(&self.spawner).await,
+            }
+        };
+        let (read, blank) = tokio::join!(read, blank);
+        let stored = match read.unwrap_or_else(|panic| Err(ReadError::Io(panic.into()))) {
             Ok(stored) => stored,
             Err(error @ (ReadError::Corrupted(_) | ReadError::Missing)) => {
                 return Err(InternalError::CorruptedArtifact(error.to_string()).into());
@@ -149,26 +160,30 @@ impl Execution {
         let params = &self.request.pvf.params;
         let backend = &self.artifact.backend;
         self.counters.execute_workers_started.increment();
-        ExecuteWorker::start(&self.spawner, backend, params, &stored, self.load_timeout)
-            .await
-            .map_err(|error| match error {
-                NoWorker::Corrupted => InternalError::CorruptedArtifact(error.to_string()).into(),
-                NoWorker::Load(LoadError::RuntimeConstruction(error)) => {
-                    PossiblyInvalid::RuntimeConstruction(error).into()
-                }
-                NoWorker::Load(LoadError::Machine(error)) => InternalError::Machine(error).into(),
-                NoWorker::Died(reason) => PossiblyInvalid::AmbiguousWorkerDeath(reason).into(),
-                NoWorker::Crashed(_) => {
-                    let error = RuntimeConstructionError(error.to_string());
-                    PossiblyInvalid::RuntimeConstruction(error).into()
-                }
-                NoWorker::Spawn(SpawnError::Replaced { program }) => {
-                    InternalError::WorkerReplaced { program }.into()
-                }
-                NoWorker::Spawn(_) | NoWorker::Io(_) | NoWorker::TimedOut(_) => {
-                    InternalError::Worker(error.to_string()).into()
-                }
-            })
+        let loaded = match blank {
+            Ok(blank) => {
+                ExecuteWorker::load(blank, backend, params, &stored, self.load_timeout).await
+            }
+            Err(error) => Err(error.into()),
+        };
+        loaded.map_err(|error| match error {
+            NoWorker::Corrupted => InternalError::CorruptedArtifact(error.to_string()).into(),
+            NoWorker::Load(LoadError::RuntimeConstruction(error)) => {
+                PossiblyInvalid::RuntimeConstruction(error).into()
+            }
+            NoWorker::Load(LoadError::Machine(error)) => InternalError::Machine(error).into(),
+            NoWorker::Died(reason) => PossiblyInvalid::AmbiguousWorkerDeath(reason).into(),
+            NoWorker::Crashed(_) => {
+                let error = RuntimeConstructionError(error.to_string());
+                PossiblyInvalid::RuntimeConstruction(error).into()
+            }
+            NoWorker::Spawn(SpawnError::Replaced { program }) => {
+                InternalError::WorkerReplaced { program }.into()
+            }
+            NoWorker::Spawn(_) | NoWorker::Io(_) | NoWorker::TimedOut(_) => {
+                InternalError::Worker(error.to_string()).into()
+            }
+        })
     }
 
     /// Puts the parameters where the job will read them.

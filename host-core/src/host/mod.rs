@@ -27,6 +27,7 @@ use crate::{
     sandbox::{Finding, Findings, Measures, NotKeptIn, State},
     text,
     worker::{
+        execute::BlankWorker,
         prepare::PrepareWorker,
         protocol::{WorkerHello, WorkerKind},
         spawn::{SpawnError, Spawner, WorkerProcess},
@@ -96,9 +97,16 @@ pub async fn start(
     let (spawner, process, environment, findings) = start_first_worker(&config).await?;
     warn_of_missing(&findings);
     let digest = environment.digest();
-    let (mut store, entries) = blocking(move || ArtifactStore::open(lock, environment))
-        .await
-        .map_err(io("opening the cache"))?;
+    let standby = async {
+        if !config.standby_worker {
+            return None;
+        }
+        let standby = BlankWorker::spawn(&spawner.handle()).await;
+        standby.inspect_err(|error| tracing::debug!(%error, "no worker stands by")).ok()
+    };
+    let opened = blocking(move || ArtifactStore::open(lock, environment));
+    let (standby, opened) = tokio::join!(standby, opened);
+    let (mut store, entries) = opened.map_err(io("opening the cache"))?;
     tracing::info!(environment = %digest, artifacts = entries.len(), "validation host started");
     for entry in entries.iter().filter(|entry| entry.content.is_err()) {
         if let Err(problem) = &entry.content {
@@ -124,6 +132,7 @@ pub async fn start(
         counters: counters.clone(),
         spawner,
         first_worker: PrepareWorker::new(process),
+        standby,
         commands: inbox,
         cancellations: cancelled,
     });

@@ -28,6 +28,30 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// An execute worker that has been given no artifact.
+#[derive(Debug)]
+pub(crate) struct BlankWorker(WorkerProcess);
+
+impl BlankWorker {
+    pub(crate) async fn spawn(spawner: &SpawnerHandle) -> Result<Self, SpawnError> {
+        Ok(Self(spawner.spawn(WorkerKind::Execute).await?.0))
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.pid()
+    }
+
+    /// Whether it has died or spoken out of turn.
+    pub(crate) fn is_disturbed(&mut self) -> bool {
+        self.0.connection.is_disturbed()
+    }
+
+    /// Ready once that is so.
+    pub(crate) fn poll_disturbed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.0.connection.poll_disturbed(context)
+    }
+}
+
 /// An execute worker that has loaded its artifact and has nothing to do.
 #[derive(Debug)]
 pub(crate) struct ExecuteWorker {
@@ -71,15 +95,14 @@ pub(crate) enum RunError {
 }
 
 impl ExecuteWorker {
-    /// Starts a worker and has it load an artifact. Says how long the loading took.
-    pub(crate) async fn start(
-        spawner: &SpawnerHandle,
+    /// Has a worker load an artifact. Says how long the loading took.
+    pub(crate) async fn load(
+        BlankWorker(mut process): BlankWorker,
         backend: &BackendId,
         params: &ExecutorParams,
         stored: &StoredArtifact,
         limit: Duration,
     ) -> Result<(Self, Duration), NoWorker> {
-        let (mut process, _) = spawner.spawn(WorkerKind::Execute).await?;
         let (input_file, input) = input_file()?;
         let request = LoadRequest {
             backend: backend.clone(),

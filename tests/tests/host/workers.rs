@@ -88,6 +88,33 @@ async fn a_program_that_says_nothing_is_given_up_and_ended_with_all_that_it_star
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stands_by_takes_the_first_artifact_and_is_replaced() {
+    let host = host_with(|config| config.standby_worker = true).await;
+    let standby = host.worker(WorkerKind::Execute);
+    assert!(host.jobs().is_empty(), "it has nothing to fork");
+    let first = Script::default().pvf();
+    let validation = host.validate(approval(first.clone())).await;
+    assert!(!validation.execute.unwrap().hot);
+    eventually("another one stands by", || host.workers(WorkerKind::Execute).len() == 2).await;
+    assert!(host.workers(WorkerKind::Execute).contains(&standby));
+    // It is not needed for what another one has loaded.
+    let validation = host.validate(approval(first)).await;
+    assert!(validation.execute.unwrap().hot);
+    assert_eq!(host.workers(WorkerKind::Execute).len(), 2);
+    assert_eq!(host.statistics().execute_workers_started, 1);
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_dies_on_standby_is_missed_by_nobody() {
+    let host = host_with(|config| config.standby_worker = true).await;
+    processes::kill(host.worker(WorkerKind::Execute)).await;
+    valid_head(host.validate(approval(Script::default().pvf())).await);
+    eventually("another one stands by", || host.workers(WorkerKind::Execute).len() == 2).await;
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_leaves_no_process_not_even_one_that_has_left_its_session() {
     if !has_pid_namespaces() {
         println!("skipped: there are no PID namespaces here");

@@ -11,6 +11,7 @@ use crate::{
         hot::Load,
         request::{PrepareReport, Validation},
     },
+    worker::{execute::BlankWorker, spawn::SpawnError},
 };
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -29,6 +30,7 @@ impl EventLoop {
             };
             let load = Load { artifact, params: request.pvf.params.hash() };
             let hot = self.hot.take(&load);
+            let standby = if hot.is_none() { self.standby.take() } else { None };
             self.executing += 1;
             self.counters.executions.increment();
             if hot.is_some() {
@@ -43,6 +45,7 @@ impl EventLoop {
                 pov_limit: self.config.pov_limit,
                 load_timeout: self.config.load_timeout,
                 wall_clock_factor: self.config.wall_clock_factor,
+                standby,
                 cancelled,
             };
             let task = async move {
@@ -84,6 +87,31 @@ impl EventLoop {
             });
         }
         self.start_executions();
+        self.call_standby();
+    }
+
+    /// Starts a worker that stands by, unless there is one or others have the machine for now.
+    fn call_standby(&mut self) {
+        if !self.config.standby_worker
+            || self.standby.is_some()
+            || self.standby_is_coming
+            || self.executing > 0
+        {
+            return;
+        }
+        self.standby_is_coming = true;
+        let spawner = self.spawner.clone();
+        let spawned = async move { Event::StandBy(BlankWorker::spawn(&spawner).await) };
+        self.tasks.push(spawned.boxed());
+    }
+
+    pub(super) fn on_standby(&mut self, spawned: Result<BlankWorker, SpawnError>) {
+        self.standby_is_coming = false;
+        match spawned {
+            Ok(worker) => self.standby = Some(worker),
+            // Who needs one tries for itself, and says what is wrong.
+            Err(error) => tracing::debug!(%error, "no worker stands by"),
+        }
     }
 
     /// Throws away an artifact that can't be loaded, unless that was about an earlier file than the
