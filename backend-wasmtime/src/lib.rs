@@ -36,6 +36,8 @@ mod error;
 mod instance;
 mod load;
 mod metering;
+#[doc(hidden)]
+pub mod parts;
 mod prepare;
 mod proposals;
 

@@ -91,7 +91,7 @@ pub(crate) fn prepare(
     })
 }
 
-fn read(
+pub(crate) fn read(
     code: &[u8],
     params: &ExecutorParams,
 ) -> Result<(Module, Option<bulk::Removed>), BackendPrepareError> {
@@ -162,7 +162,7 @@ fn compile(
 }
 
 /// The code that is compiled.
-fn final_form(
+pub(crate) fn final_form(
     module: Module,
     removed: Option<&bulk::Removed>,
     params: &ExecutorParams,

@@ -3,7 +3,10 @@
 //! This file only describes the command line. What the values stand for, such as the content of a
 //! file, is found out by [`input`](crate::input).
 
+mod bench;
+
 use crate::units;
+pub(crate) use bench::{BenchCommand, Diff, Section, Suite};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use pvf_host_core::{
@@ -64,7 +67,7 @@ pub(crate) enum Command {
     /// Check whether code can be prepared, as before it is enacted on the relay chain
     Precheck(Precheck),
     /// Measure how fast a candidate is validated, and how fast it could be
-    Bench(Bench),
+    Bench(BenchCommand),
     /// Run the same candidates on several backends, and show how they differ
     Compare(Compare),
     /// Run a large corpus of candidates on two backends, for totals and divergences
@@ -125,16 +128,27 @@ pub(crate) struct Precheck {
 }
 
 const BENCH_HELP: &str = "\
-Example:
+Examples:
   pvf bench --code runtime.wasm --parent-head @head.bin --block block.bin --count 500
+  pvf bench --suite --fixtures pvfs --out report
+  pvf bench --diff old/suite.json new/suite.json
 
-Prints, in this order: how long the precheck took (a compilation, unless --cache-dir names a cache
+For one candidate it prints, in this order: how long the precheck took (a compilation, unless --cache-dir names a cache
 that has the artifact), the first validation, --count validations one after the other, and the
 throughput of as many at --concurrency. Beside that stands the floor, measured in the same run: the
 same artifact called within one process, and in a process forked for each call. What the host takes
 beyond that is its own. With --sandbox-cost comes what the measures that keep code in have cost.
 
-The candidate may be invalid: that takes time too. It has to reach the code, and to end by itself.";
+The candidate may be invalid: that takes time too. It has to reach the code, and to end by itself.
+
+With --suite it measures the host as a whole, with guests of its own and those in --fixtures, and
+writes suite.json, suite.html and each plot as a file. What can't be measured is said, with the
+reason, and has no figure. The exit code is 3 if something went wrong on the way.
+
+With --diff it compares what two suites have measured. A figure is worse, or better, if the middle
+halves (p25 to p75) of its values in both don't overlap and the medians differ by more than 5 %. What
+has less than 3 values in either is not judged, and neither is what one of them has not measured. The
+exit code is 1 if a figure is worse.";
 
 #[derive(Debug, Args)]
 #[command(after_help = BENCH_HELP)]

@@ -34,18 +34,22 @@ mod compare;
 mod failure;
 mod features;
 mod floor;
+mod html;
 mod input;
 mod logging;
+mod machine;
 mod output;
 mod progress;
 mod samples;
 mod session;
+mod suite;
 mod temporary;
+mod timing;
 mod units;
 mod verdict;
 
 use clap::{CommandFactory, Parser};
-use cli::{Cli, Command};
+use cli::{BenchCommand, Cli, Command};
 use failure::{Answer, Failure};
 use std::process::ExitCode;
 
@@ -55,7 +59,10 @@ pub fn main() -> ExitCode {
     pvf_workers::run_if_worker();
     let Cli { global, command } = Cli::parse();
     // What is executed again and again says the same again and again.
-    let with_guests = !matches!(command, Command::Compare(_) | Command::Replay(_));
+    let with_guests = !matches!(
+        command,
+        Command::Compare(_) | Command::Replay(_) | Command::Bench(BenchCommand::Suite(_))
+    );
     logging::start(global.verbose, with_guests);
     match run(&command, global.json) {
         Ok(answer) => answer.into(),
@@ -67,7 +74,9 @@ fn run(command: &Command, json: bool) -> Result<Answer, Failure> {
     match command {
         Command::Validate(args) => commands::validate::run(args, json),
         Command::Precheck(args) => commands::precheck::run(args, json),
-        Command::Bench(args) => commands::bench::run(args, json),
+        Command::Bench(BenchCommand::One(args)) => commands::bench::run(args, json),
+        Command::Bench(BenchCommand::Suite(args)) => commands::bench::suite::run(args, json),
+        Command::Bench(BenchCommand::Diff(args)) => commands::bench::diff::run(args, json),
         Command::Compare(args) => commands::compare::run(args, json),
         Command::Replay(args) => commands::replay::run(args, json),
         Command::Backends => commands::backends::run(json),

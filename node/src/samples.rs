@@ -1,5 +1,7 @@
 //! Many measurements of one thing, and what they say together.
 
+use std::cmp::Ordering;
+
 /// Measured values, in ascending order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Samples<T>(Vec<T>);
@@ -21,6 +23,30 @@ impl<T: Ord + Copy> Samples<T> {
         self.0.get(rank - 1).copied()
     }
 }
+
+/// A real number that can be put in order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Real(pub(crate) f64);
+
+impl Ord for Real {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Real {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Real {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Real {}
 
 #[cfg(test)]
 mod tests {

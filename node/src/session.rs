@@ -80,6 +80,11 @@ impl Session {
         }
     }
 
+    /// Whether a signal has come.
+    pub(crate) fn is_interrupted(&self) -> bool {
+        *self.interrupted.borrow()
+    }
+
     async fn interruption(&self) -> Failure {
         // The sender lives as long as the session.
         let _ = self.interrupted.clone().wait_for(|interrupted| *interrupted).await;

@@ -1,46 +1,35 @@
 //! `pvf bench`: how fast a candidate is validated, and how fast it could be.
 //!
 //! Everything is timed as a node would see it: requests come from tasks on a multi-threaded runtime
-//! and go through the whole host. The [floor] is measured beside that, half before and half after
+//! and go through the whole host. The [floor](crate::floor) is measured beside that, half before and half after
 //! the warm validations, so that both see the same machine in the same mood.
 
 mod cost;
+pub(crate) mod diff;
+pub(crate) mod suite;
 
 use crate::{
     cli::Bench,
     failure::{Answer, Failure},
-    features,
-    floor::{self, Floor},
+    floor::Floor,
     input::{self, Program},
     output::{self, Facts},
     progress::Spinner,
     samples::Samples,
     session,
     temporary::TemporaryCache,
+    timing::{self, precheck, validate},
     units::{millis, time},
-    verdict,
 };
 use cost::{Cost, CostJson};
-use parity_scale_codec::Encode;
-use pvf_host_core::{
-    InvalidCandidate, PrepareReport, Validation, ValidationError, ValidationHost,
-    ValidationRequest,
-    artifact::ArtifactId,
-    primitives::{ValidationParams, compression},
-};
+use pvf_host_core::{PrepareReport, ValidationHost, ValidationRequest};
 use serde::Serialize;
 use std::{
     num::NonZeroUsize,
-    os::unix::ffi::OsStrExt,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
     thread::available_parallelism,
     time::{Duration, Instant},
 };
-use tokio::task::JoinSet;
 
 #[derive(Debug, Serialize)]
 struct BenchJson {
@@ -113,7 +102,7 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<Answer, Failure> {
     input::config_execution(&mut config, &args.candidate, workers);
 
     let plan = Plan {
-        input: guest_input(&request, config.pov_limit)?,
+        input: timing::guest_input(&request, config.pov_limit)?,
         request,
         count: args.count.get(),
         concurrency: args.concurrency.unwrap_or(processors).get(),
@@ -146,25 +135,6 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<Answer, Failure> {
     Ok(Answer::Yes)
 }
 
-/// What the host would call the code with.
-fn guest_input(request: &ValidationRequest, pov_limit: usize) -> Result<Vec<u8>, Failure> {
-    let data = &request.persisted_validation_data;
-    let block = compression::decompress(request.pov.block_data.as_ref(), pov_limit)
-        .map_err(|error| not_timed(&format!("its block {error}")))?;
-    let params = ValidationParams {
-        parent_head: data.parent_head.clone(),
-        block_data: block.into_owned().into(),
-        relay_parent_number: data.relay_parent_number,
-        relay_parent_storage_root: data.relay_parent_storage_root,
-        extension: request.extension,
-    };
-    Ok(params.encode())
-}
-
-fn not_timed(reason: &str) -> Failure {
-    Failure::runtime("not_timed", format!("this candidate can't be timed: {reason}"))
-}
-
 impl Plan {
     async fn measure(
         &self,
@@ -174,25 +144,27 @@ impl Plan {
     ) -> Result<Measured, Failure> {
         spinner.say("prechecking");
         let start = Instant::now();
-        let prepared = precheck(host, &self.request).await?;
+        let prepared = precheck(host, &self.request.pvf).await?;
         let precheck = start.elapsed();
         if prepared.cached {
             tracing::warn!("the cache has the artifact: the precheck compiled nothing");
         }
 
         spinner.say("validating for the first time");
-        let (first, gas_used) = validate(host, &self.request).await?;
+        let (first, validation) = validate(host, &self.request).await?;
+        let gas_used = validation.execute.and_then(|report| report.gas_used);
         let mut floor = Floor::default();
         spinner.say("measuring the floor");
         floor.extend(self.floor(host, cache_dir, &prepared, self.count.div_ceil(2)).await?);
         spinner.say("validating one after the other");
-        let (warm, _) = self.validate_many(host, self.count, 1).await?;
+        let (warm, _) = timing::validate_many(host, &self.request, self.count, 1).await?;
         spinner.say("measuring the floor");
         floor.extend(self.floor(host, cache_dir, &prepared, self.count / 2).await?);
         spinner.say("validating at once");
         // Before the clock runs, as many workers are started as there will be.
-        self.validate_many(host, self.concurrency, self.concurrency).await?;
-        let (_, took) = self.validate_many(host, self.count, self.concurrency).await?;
+        timing::validate_many(host, &self.request, self.concurrency, self.concurrency).await?;
+        let (_, took) =
+            timing::validate_many(host, &self.request, self.count, self.concurrency).await?;
 
         let samples = |nanos: Vec<u64>| Samples::new(nanos.into_iter().map(Duration::from_nanos));
         Ok(Measured {
@@ -214,53 +186,8 @@ impl Plan {
         prepared: &PrepareReport,
         count: usize,
     ) -> Result<Floor, Failure> {
-        if count == 0 {
-            return Ok(Floor::default());
-        }
-        let pvf = &self.request.pvf;
-        let artifact = ArtifactId {
-            code_hash: pvf.code.hash(),
-            prep_hash: pvf.params.prep_hash(),
-            backend: prepared.backend.clone(),
-        };
-        floor::measure(&floor::Request {
-            cache_dir: cache_dir.as_os_str().as_bytes().to_vec(),
-            environment: host.environment().0,
-            artifact,
-            params: (*pvf.params).clone(),
-            input: self.input.clone(),
-            count: count as u64,
-        })
-        .await
-    }
-
-    /// Validates `count` times, from `tasks` tasks. Says what each took, and all together.
-    async fn validate_many(
-        &self,
-        host: &ValidationHost,
-        count: usize,
-        tasks: usize,
-    ) -> Result<(Vec<Duration>, Duration), Failure> {
-        let started = Arc::new(AtomicUsize::new(0));
-        // Dropping the set ends its tasks, and with them their handles to the host.
-        let mut set = JoinSet::new();
-        let start = Instant::now();
-        for _ in 0..tasks {
-            let (host, request, started) = (host.clone(), self.request.clone(), started.clone());
-            set.spawn(async move {
-                let mut took = Vec::new();
-                while started.fetch_add(1, Ordering::Relaxed) < count {
-                    took.push(validate(&host, &request).await?.0);
-                }
-                Ok::<_, Failure>(took)
-            });
-        }
-        let mut all = Vec::with_capacity(count);
-        while let Some(task) = set.join_next().await {
-            let took = task.map_err(|error| Failure::runtime("panic", error.to_string()))?;
-            all.extend(took?);
-        }
-        Ok((all, start.elapsed()))
+        let backend = &prepared.backend;
+        timing::floor(host, cache_dir, &self.request.pvf, backend, &self.input, count).await
     }
 
     fn to_json(&self, measured: &Measured) -> BenchJson {
@@ -334,72 +261,14 @@ fn percentile_time(samples: &Samples<Duration>, percent: usize) -> String {
     time(samples.percentile(percent).unwrap_or_default())
 }
 
-async fn precheck(
-    host: &ValidationHost,
-    request: &ValidationRequest,
-) -> Result<PrepareReport, Failure> {
-    host.precheck(request.pvf.clone()).await.map_err(|error| {
-        let hint = features::hint_for_preparation(&error);
-        Failure::runtime(error.kind(), format!("the code can't be prepared: {error}{hint}"))
-    })
-}
-
-/// Validates once, and says what that took in time and, if it is metered, in gas.
-async fn validate(
-    host: &ValidationHost,
-    request: &ValidationRequest,
-) -> Result<(Duration, Option<u64>), Failure> {
-    let start = Instant::now();
-    let validation = host.validate(request.clone()).await;
-    let took = start.elapsed();
-    check_usable(&validation)?;
-    Ok((took, validation.execute.and_then(|report| report.gas_used)))
-}
-
-/// A verdict may be timed, whichever it is, if the code ran to its end.
-fn check_usable(validation: &Validation) -> Result<(), Failure> {
-    match &validation.verdict {
-        Ok(_) => Ok(()),
-        Err(ValidationError::Invalid(
-            InvalidCandidate::Execution(_) | InvalidCandidate::MalformedResult(_),
-        )) => Ok(()),
-        Err(ValidationError::Invalid(error)) => Err(not_timed(&error.to_string())),
-        Err(error) => Err(verdict::failure(error, "a validation failed")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use pvf_host_core::{
-        InternalError, PossiblyInvalid,
-        backend::ExecuteError,
-        primitives::{HeadData, ValidationResult},
-    };
+    use pvf_host_core::primitives::ValidationParams;
     use serde_json::{json, to_value};
 
     fn samples(millis: impl IntoIterator<Item = u64>) -> Samples<Duration> {
         Samples::new(millis.into_iter().map(Duration::from_millis))
-    }
-
-    fn validation(verdict: Result<ValidationResult, ValidationError>) -> Validation {
-        Validation { verdict, backend: None, prepare: None, execute: None, retried: vec![] }
-    }
-
-    #[test]
-    fn an_invalid_candidate_is_timed_if_it_ran_to_its_end() {
-        let trap = InvalidCandidate::Execution(ExecuteError::Trap("unreachable".into()));
-        let result = ValidationResult { head_data: HeadData(vec![1]), ..Default::default() };
-        assert!(check_usable(&validation(Ok(result))).is_ok());
-        assert!(check_usable(&validation(Err(trap.into()))).is_ok());
-        for error in [
-            ValidationError::from(InvalidCandidate::HardTimeout),
-            InvalidCandidate::PovDecompressionFailure(compression::DecompressError::Invalid).into(),
-            PossiblyInvalid::AmbiguousJobDeath("killed".into()).into(),
-            InternalError::HostGone.into(),
-        ] {
-            assert!(check_usable(&validation(Err(error.clone()))).is_err(), "{error}");
-        }
     }
 
     #[test]

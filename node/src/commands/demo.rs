@@ -23,23 +23,23 @@ use pvf_host_core::{
 use serde_json::{Value, json};
 
 /// The example, once for each format of code, from one source.
-const EXAMPLES: [&[u8]; 2] = [
+pub(crate) const EXAMPLES: [&[u8]; 2] = [
     include_bytes!("../../../tests/guests/blobs/adder.wasm"),
     include_bytes!("../../../tests/guests/blobs/adder.polkavm"),
 ];
 
 /// The head at number 0, with a state of 0, in hexadecimal.
-const PARENT_HEAD: &str = include_str!("../../examples/adder-parent-head.hex");
+pub(crate) const PARENT_HEAD: &str = include_str!("../../examples/adder-parent-head.hex");
 
-struct Candidate {
+pub(crate) struct Candidate {
     name: &'static str,
     about: &'static str,
-    block: &'static [u8],
+    pub(crate) block: &'static [u8],
     /// In hexadecimal.
     new_head: Option<&'static str>,
 }
 
-const CANDIDATES: [Candidate; 2] = [
+pub(crate) const CANDIDATES: [Candidate; 2] = [
     Candidate {
         name: "good",
         about: "adds 512 to 0",

@@ -3,8 +3,12 @@
 //! The hosts take turns with single validations, so that a machine that gets slower or faster does so
 //! for both alike.
 
-use super::{percentile_millis, percentile_time, precheck, validate};
-use crate::{failure::Failure, samples::Samples};
+use super::{percentile_millis, percentile_time};
+use crate::{
+    failure::Failure,
+    samples::Samples,
+    timing::{precheck, validate},
+};
 use pvf_host_core::{Config, ValidationHost, ValidationRequest, sandbox::Measures};
 use serde::Serialize;
 use std::{path::Path, time::Duration};
@@ -43,7 +47,7 @@ impl Cost {
         request: &ValidationRequest,
         count: usize,
     ) -> Result<Self, Failure> {
-        precheck(bare, request).await?;
+        precheck(bare, &request.pvf).await?;
         let hosts = [sandboxed, bare];
         let mut took = [vec![], vec![]];
         for round in 0..WARM_UP + count {

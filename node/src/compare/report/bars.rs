@@ -1,6 +1,6 @@
 //! Bars: what was measured, one group for each case, one bar for each backend.
 
-use super::html::Text;
+use crate::html::Text;
 use crate::{
     compare::{
         Comparison, Measure,

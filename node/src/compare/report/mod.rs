@@ -2,11 +2,9 @@
 //!
 //! What diverges comes first, then the verdicts of all cases, then what was measured: bars with their
 //! spread, times against each other, and every figure in a table. Whatever comes from outside (names,
-//! errors of guests) is [text](html::Text) in it, never markup.
+//! errors of guests) is [text](crate::html::Text) in it, never markup.
 
 mod bars;
-mod html;
-mod machine;
 mod page;
 mod scatter;
 mod tables;

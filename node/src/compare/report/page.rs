@@ -1,17 +1,15 @@
 //! The page as a whole.
 
-use super::{
-    bars,
-    html::{Text, plural},
-    machine, scatter, tables,
+use super::{bars, scatter, tables};
+use crate::{
+    compare::Comparison,
+    failure::Answer,
+    html::{POLICY, Text, plural, section},
+    machine,
 };
-use crate::{compare::Comparison, failure::Answer};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
-
-/// Nothing may be loaded, and nothing run.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 pub(super) fn page(comparison: &Comparison) -> String {
     let totals = comparison.totals();
@@ -63,16 +61,6 @@ pub(super) fn page(comparison: &Comparison) -> String {
     section(&mut html, "figures", "All figures", &figures);
     let _ = writeln!(html, "</main>\n<footer>\n{}</footer>\n</body></html>", footer(comparison));
     html
-}
-
-fn section(html: &mut String, id: &str, title: &str, content: &str) {
-    if !content.is_empty() {
-        let _ = writeln!(
-            html,
-            "<section id=\"{id}\" aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2>\
-             \n{content}</section>"
-        );
-    }
 }
 
 fn divergences(comparison: &Comparison) -> String {

@@ -1,8 +1,9 @@
 //! Points: the time of each case on the first backend against that on the others, on logarithmic
 //! axes.
 
-use super::{bars::color, html::Text};
+use super::bars::color;
 use crate::compare::{Comparison, Measure, Unit};
+use crate::html::Text;
 use std::fmt::Write;
 
 const WIDTH: f64 = 360.0;

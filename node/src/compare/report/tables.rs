@@ -1,25 +1,15 @@
 //! Tables: divergences, verdicts, ratios, and every figure.
 
-use super::html::{Text, plural};
 use crate::{
     compare::{Comparison, Measure, comparison::MANY, measure::show_ratio},
     failure::Answer,
+    html::{self, Text, plural},
 };
 use std::fmt::Write;
 
-/// A table that scrolls in a box of its own where it is too wide.
+/// A table that is not taller than the screen.
 fn table(name: &str, class: &str, head: &[&str], body: &str) -> String {
-    let scroll = if body.matches("<tr>").count() > 2 * MANY { "scroll tall" } else { "scroll" };
-    let mut html = format!(
-        "<div class=\"{scroll}\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\">\
-         <table class=\"{class}\"><caption>{name}</caption><thead><tr>",
-        name = Text(name)
-    );
-    for cell in head {
-        let _ = write!(html, "<th scope=\"col\">{}</th>", Text(cell));
-    }
-    let _ = writeln!(html, "</tr></thead><tbody>\n{body}</tbody></table></div>");
-    html
+    html::table(name, class, head, body, body.matches("<tr>").count() > 2 * MANY)
 }
 
 /// What diverges, field by field.

@@ -1,9 +1,12 @@
-//! Text in HTML.
+//! Pages that need nothing else: text, sections and tables.
 
 use std::fmt::{self, Display, Formatter, Write};
 
+/// Nothing may be loaded, and nothing run.
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
 /// Text that is shown as it is, whatever is in it: as content, and in an attribute's quotes.
-pub(super) struct Text<'a>(pub(super) &'a str);
+pub(crate) struct Text<'a>(pub(super) &'a str);
 
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -27,8 +30,34 @@ impl Display for Text<'_> {
 }
 
 /// The rest of a word in the plural.
-pub(super) fn plural(count: usize) -> &'static str {
+pub(crate) fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
+}
+
+/// Adds a section with a heading, if there is something in it.
+pub(crate) fn section(html: &mut String, id: &str, title: &str, content: &str) {
+    if !content.is_empty() {
+        let _ = writeln!(
+            html,
+            "<section id=\"{id}\" aria-labelledby=\"{id}-title\"><h2 id=\"{id}-title\">{title}</h2>\
+             \n{content}</section>"
+        );
+    }
+}
+
+/// A table that scrolls in a box of its own where it is too wide, and where it is too `tall`.
+pub(crate) fn table(name: &str, class: &str, head: &[&str], body: &str, tall: bool) -> String {
+    let scroll = if tall { "scroll tall" } else { "scroll" };
+    let mut html = format!(
+        "<div class=\"{scroll}\" role=\"region\" aria-label=\"{name}\" tabindex=\"0\">\
+         <table class=\"{class}\"><caption>{name}</caption><thead><tr>",
+        name = Text(name)
+    );
+    for cell in head {
+        let _ = write!(html, "<th scope=\"col\">{}</th>", Text(cell));
+    }
+    let _ = writeln!(html, "</tr></thead><tbody>\n{body}</tbody></table></div>");
+    html
 }
 
 #[cfg(test)]
