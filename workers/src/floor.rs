@@ -190,9 +190,13 @@ fn cpu_time() -> Duration {
     usages.iter().map(|usage| time(usage.ru_utime) + time(usage.ru_stime)).sum()
 }
 
-/// In bytes.
+/// The most memory that this process had resident since its program began, in bytes. Zero if the
+/// kernel does not say. What `getrusage` says begins before that.
 fn peak_memory() -> u64 {
-    (usage(libc::RUSAGE_SELF).ru_maxrss as u64).saturating_mul(1024)
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = kibibytes.and_then(|text| text.trim().trim_end_matches(" kB").parse().ok());
+    number.unwrap_or(0_u64).saturating_mul(1024)
 }
 
 fn usage(whose: libc::c_int) -> libc::rusage {

@@ -55,11 +55,11 @@ impl Who {
 /// Counters of one thing.
 #[derive(Debug)]
 pub(super) struct Counters {
-    /// Of each thread of this process.
+    /// Of each thread, like the others.
     host: Vec<Counter>,
-    worker: Counter,
+    worker: Vec<Counter>,
     /// The same together with all processes that it forks from now on.
-    with_jobs: Counter,
+    with_jobs: Vec<Counter>,
 }
 
 /// Counts so far: of the host, the worker, and its jobs.
@@ -78,22 +78,24 @@ impl Counters {
             };
             format!("{why} ({error})")
         };
-        let open = |thread: u32, inherit| open(what, thread, inherit).map_err(failed);
-        let host = threads().into_iter().map(|thread| open(thread, true));
+        let open = |process: u32, inherit| {
+            let threads = numbers(&format!("/proc/{process}/task")).into_iter();
+            let counters = threads.map(|thread| open(what, thread, inherit));
+            counters.collect::<Result<Vec<_>, _>>().map_err(failed)
+        };
         Ok(Self {
-            host: host.collect::<Result<_, _>>()?,
+            host: open(process::id(), true)?,
             worker: open(worker, false)?,
             with_jobs: open(worker, true)?,
         })
     }
 
     pub(super) fn read(&mut self) -> io::Result<Counts> {
-        let mut host = 0;
-        for counter in &mut self.host {
-            host += counter.read()?;
-        }
-        let worker = self.worker.read()?;
-        Ok([host, worker, self.with_jobs.read()?.saturating_sub(worker)])
+        let sum = |counters: &mut [Counter]| -> io::Result<u64> {
+            counters.iter_mut().map(|counter| counter.read()).sum()
+        };
+        let worker = sum(&mut self.worker)?;
+        Ok([sum(&mut self.host)?, worker, sum(&mut self.with_jobs)?.saturating_sub(worker)])
     }
 }
 
@@ -103,9 +105,7 @@ const NO_ACCESS: i32 = 13;
 
 fn open(what: What, thread: u32, inherit: bool) -> io::Result<Counter> {
     match what {
-        What::SystemCalls => {
-            build(Tracepoint::with_name("raw_syscalls/sys_enter")?, thread, inherit)
-        }
+        What::SystemCalls => build(Tracepoint::with_id(system_call_event()?), thread, inherit),
         What::PageFaults => build(Software::PAGE_FAULTS, thread, inherit),
         What::ContextSwitches => build(Software::CONTEXT_SWITCHES, thread, inherit),
         What::Instructions => build(Hardware::INSTRUCTIONS, thread, inherit),
@@ -123,8 +123,12 @@ fn build(event: impl Event, thread: u32, inherit: bool) -> io::Result<Counter> {
         .build()
 }
 
-fn threads() -> Vec<u32> {
-    numbers("/proc/self/task")
+/// The kernel's number for the event that a system call begins.
+fn system_call_event() -> io::Result<u64> {
+    // The file system is in one place or the other, or not mounted.
+    let read = |place| fs::read_to_string(format!("{place}/events/raw_syscalls/sys_enter/id"));
+    let text = read("/sys/kernel/tracing").or_else(|_| read("/sys/kernel/debug/tracing"))?;
+    text.trim().parse().map_err(io::Error::other)
 }
 
 /// The processes that execute for this one's hosts.

@@ -103,8 +103,9 @@ impl Figure {
         values: impl IntoIterator<Item = f64>,
     ) -> Self {
         let samples = Samples::new(values.into_iter().map(Real));
+        let shown = |value: f64| if unit == Unit::Bytes { value } else { rounded(value) };
         let percentiles = PERCENTILES.map(|percent| {
-            (key(percent, unit), samples.percentile(percent).map(|value| rounded(value.0)))
+            (key(percent, unit), samples.percentile(percent).map(|value| shown(value.0)))
         });
         Self {
             section: about.section,

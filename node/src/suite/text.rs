@@ -3,8 +3,9 @@
 use super::{
     document::Document,
     figure::{Better, Goal},
+    lab::section_name,
 };
-use crate::output::Table;
+use crate::output::{Table, clean};
 use std::fmt::{self, Display, Formatter};
 
 pub(crate) struct Text<'a>(pub(crate) &'a Document);
@@ -23,7 +24,9 @@ impl Display for Text<'_> {
             writeln!(f, "{table}")?;
         }
         for left_out in &document.left_out {
-            writeln!(f, "not measured: {}: {}", left_out.what, left_out.reason)?;
+            let section = section_name(left_out.section);
+            let (what, reason) = (clean(&left_out.what), clean(&left_out.reason));
+            writeln!(f, "not measured in {section}: {what}: {reason}")?;
         }
         let met = document.goals.iter().filter(|goal| goal.met == Some(true)).count();
         writeln!(

@@ -8,7 +8,7 @@ use crate::{
         curve::{Curve, Point, Step, TOLERANCE},
         figure::{About, Better, Goal, Unit, rounded},
         guests::{ADDER, Guest},
-        lab::{Found, Lab},
+        lab::{Found, Lab, median_ms},
     },
     temporary::TemporaryCache,
     timing::{precheck, validate, validate_many},
@@ -70,7 +70,8 @@ fn with_goals(guest: &Guest, curve: Curve) -> Found {
 struct Measured {
     /// One validation each.
     times: Vec<Duration>,
-    cost: Duration,
+    /// All of the work, each time that it was done.
+    costs: Vec<Duration>,
     memory: u64,
 }
 
@@ -83,7 +84,7 @@ fn point(x: usize, measured: &Measured) -> Point {
         p25_ms: percentile(25),
         p50_ms: percentile(50),
         p75_ms: percentile(75),
-        cost_ms: rounded(measured.cost.as_secs_f64() * 1e3),
+        cost_ms: rounded(median_ms(&measured.costs)),
         host_peak_memory_bytes: measured.memory,
     }
 }
@@ -114,15 +115,15 @@ async fn pvfs(lab: &Lab<'_>, guest: &Guest) -> Result<Curve, Failure> {
             }
             let rounds = lab.scale.point.div_ceil(count).max(2);
             let memory = PeakMemory::begin();
-            let start = Instant::now();
-            let mut times = Vec::new();
+            let (mut times, mut costs) = (vec![], vec![]);
             for _ in 0..rounds {
+                let start = Instant::now();
                 for request in &requests {
                     times.push(validate(host, request).await?.0);
                 }
+                costs.push(start.elapsed());
             }
-            let cost = start.elapsed() / rounds as u32;
-            Ok(Measured { times, cost, memory: memory.end() })
+            Ok(Measured { times, costs, memory: memory.end() })
         };
         points.push(point(count, &lab.on_host(&cache, |_| {}, work).await?));
     }
@@ -164,15 +165,13 @@ async fn workers(lab: &Lab<'_>, guest: &Guest) -> Result<Curve, Failure> {
             validate_many(host, &guest.request, 2 * count, count).await?;
             let validations = lab.scale.point.max(8 * count);
             let memory = PeakMemory::begin();
-            let mut times = Vec::new();
-            let mut took = Duration::ZERO;
+            let (mut times, mut costs) = (vec![], vec![]);
             for _ in 0..lab.scale.rounds {
                 let (each, all) = validate_many(host, &guest.request, validations, count).await?;
                 times.extend(each);
-                took += all;
+                costs.push(all.mul_f64(count as f64 / validations as f64));
             }
-            let cost = took.mul_f64(count as f64 / times.len() as f64);
-            Ok(Measured { times, cost, memory: memory.end() })
+            Ok(Measured { times, costs, memory: memory.end() })
         };
         let on = |config: &mut pvf_host_core::Config| config.execute_workers_max = count;
         points.push(point(count, &lab.on_host(&cache, on, work).await?));
@@ -193,9 +192,9 @@ async fn blocks(lab: &Lab<'_>, guest: &Guest) -> Result<Curve, Failure> {
             accepted(host, &request).await?;
             let memory = PeakMemory::begin();
             let count = lab.scale.point.div_ceil(4);
-            let (times, took) = validate_many(host, &request, count, 1).await?;
-            let cost = took.div_f64(count as f64);
-            points.push(point(size, &Measured { times, cost, memory: memory.end() }));
+            let (times, _) = validate_many(host, &request, count, 1).await?;
+            let (costs, memory) = (times.clone(), memory.end());
+            points.push(point(size, &Measured { times, costs, memory }));
         }
         Ok(())
     };
@@ -214,10 +213,9 @@ async fn queued(lab: &Lab<'_>, guest: &Guest) -> Result<Curve, Failure> {
         validate_many(host, &guest.request, 4, 2).await?;
         for &count in lab.scale.queued {
             say(lab, guest, &format!("validating {count} at once"));
-            let rounds = (lab.scale.point / count).clamp(2, 50);
+            let rounds = (lab.scale.point / count).clamp(3, 50);
             let memory = PeakMemory::begin();
-            let mut times = Vec::new();
-            let mut took = Duration::ZERO;
+            let (mut times, mut costs) = (vec![], vec![]);
             for _ in 0..rounds {
                 let start = Instant::now();
                 let mut set = JoinSet::new();
@@ -231,10 +229,10 @@ async fn queued(lab: &Lab<'_>, guest: &Guest) -> Result<Curve, Failure> {
                 let all = start.elapsed();
                 // A validation's share: how long it waited is another question.
                 times.push(all / count as u32);
-                took += all;
+                costs.push(all);
             }
-            let cost = took / rounds as u32;
-            points.push(point(count, &Measured { times, cost, memory: memory.end() }));
+            let memory = memory.end();
+            points.push(point(count, &Measured { times, costs, memory }));
         }
         Ok(())
     };
