@@ -147,7 +147,7 @@ fn figures(plots: &[Plot]) -> String {
     }
     let mut html = String::from(
         "<p>Bars and points are medians; the lines on them are the range of the middle half. The axes \
-         of lines are logarithmic.</p>\n<div class=\"measures\">\n",
+         of lines are logarithmic, and so is the scale of the goals.</p>\n<div class=\"measures\">\n",
     );
     for plot in plots {
         let _ = writeln!(html, "<figure id=\"plot-{}\">{}</figure>", plot.name, plot.inline());

@@ -100,7 +100,10 @@ const BARS: &[(Section, &str, &str, &[&str])] = &[
 
 /// A bar, with the middle half of its values.
 struct Bar {
-    label: String,
+    /// What of.
+    subject: String,
+    /// What it is.
+    name: String,
     class: &'static str,
     value: f64,
     spread: Option<(f64, f64)>,
@@ -119,7 +122,8 @@ fn bars_of(
         let place = wanted.iter().position(|name| *name == figure.name)?;
         let value = figure.median()?;
         Some(Bar {
-            label: format!("{} on {}: {}", figure.subject, figure.backend, figure.name),
+            subject: format!("{} on {}", figure.subject, figure.backend),
+            name: figure.name.clone(),
             class: SERIES[place % SERIES.len()],
             value,
             spread: figure.percentile(25).zip(figure.percentile(75)),
@@ -139,60 +143,75 @@ fn goals(goals: &[Goal]) -> Option<Plot> {
             Better::Less | Better::Neither => value / bound,
         };
         share.is_finite().then(|| Bar {
-            label: format!("{} on {}: {}", goal.subject, goal.backend, goal.name),
+            subject: format!("{} on {}", goal.subject, goal.backend),
+            name: goal.name.clone(),
             class: if goal.met == Some(true) { "good" } else { "bad" },
             value: share.max(0.0),
             spread: None,
-            shown: format!("{} of the bound", Unit::Ratio.show(share)),
+            shown: Unit::Ratio.show(share),
         })
     });
     let bars: Vec<_> = bars.collect();
-    let title = "Goals: as a share of what is allowed (at most 1)";
+    let title = "Goals, as a share of the bound: the line is 1, less is better";
     (!bars.is_empty()).then(|| bar_plot("goals", title, &bars, Some(1.0)))
 }
 
 const SERIES: [&str; 4] = ["s0 mark", "s1 mark", "s2 mark", "s3 mark"];
 
-/// Bars from zero, on a scale that they share.
+/// Bars on a scale that they share. It begins at zero; or it is logarithmic, around the bound.
 fn bar_plot(name: &str, title: &str, bars: &[Bar], bound: Option<f64>) -> Plot {
-    const ROW: f64 = 34.0;
-    const TOP: f64 = 26.0;
+    const ROW: f64 = 48.0;
+    const TOP: f64 = 24.0;
     const ROOM: f64 = WIDTH - 16.0;
     let ends = bars.iter().map(|bar| bar.spread.map_or(bar.value, |(_, high)| high.max(bar.value)));
     let most = ends.chain(bound).fold(f64::MIN_POSITIVE, f64::max);
-    let place = |value: f64| 8.0 + value / most * ROOM;
+    let least = bars.iter().map(|bar| bar.value).filter(|value| *value > 0.0);
+    let least = least.chain(bound).fold(most, f64::min) / 2.0;
+    let place = |value: f64| {
+        let share = match bound {
+            Some(_) => (value.max(least) / least).log10() / (most / least).log10(),
+            None => value / most,
+        };
+        8.0 + share * ROOM
+    };
     let height = TOP + ROW * bars.len() as f64 + 6.0;
     let mut body = heading(title);
     for (i, bar) in bars.iter().enumerate() {
         let top = TOP + ROW * i as f64;
-        let shown = Text(&bar.shown).to_string();
-        let label = shortened(&bar.label, 60 - bar.shown.chars().count().min(40));
         let _ = writeln!(
             body,
-            "<text x=\"8\" y=\"{:.1}\">{}</text><text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{shown}\
-             </text><rect class=\"{} bar\" x=\"8\" y=\"{:.1}\" width=\"{:.1}\" height=\"10\"/>",
+            "<text x=\"8\" y=\"{:.1}\">{}</text><text class=\"faint\" x=\"8\" y=\"{:.1}\">{}</text>\
+             <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             top + 12.0,
-            Text(&label),
+            Text(&shortened(&bar.subject, 54)),
+            top + 25.0,
+            Text(&shortened(&bar.name, 44)),
             WIDTH - 8.0,
-            top + 12.0,
+            top + 25.0,
+            Text(&bar.shown),
+        );
+        let y = top + 30.0;
+        let _ = writeln!(
+            body,
+            "<rect class=\"{} bar\" x=\"8\" y=\"{y:.1}\" width=\"{:.1}\" height=\"10\"/>",
             bar.class,
-            top + 17.0,
             (place(bar.value) - 8.0).max(0.5),
         );
         if let Some((low, high)) = bar.spread {
-            let (from, to, y) = (place(low), place(high), top + 22.0);
+            let (from, to) = (place(low), place(high));
             let _ = writeln!(
                 body,
-                "<path class=\"whisker\" d=\"M{from:.1} {y:.1}H{to:.1}M{from:.1} {:.1}v6M{to:.1} \
+                "<path class=\"whisker\" d=\"M{from:.1} {:.1}H{to:.1}M{from:.1} {:.1}v6M{to:.1} \
                  {:.1}v6\"/>",
-                y - 3.0,
-                y - 3.0
+                y + 5.0,
+                y + 2.0,
+                y + 2.0
             );
         }
-    }
-    if let Some(bound) = bound {
-        let x = place(bound);
-        let _ = writeln!(body, "<path class=\"bound\" d=\"M{x:.1} {TOP}V{:.1}\"/>", height - 4.0);
+        if let Some(bound) = bound {
+            let x = place(bound);
+            let _ = writeln!(body, "<path class=\"bound\" d=\"M{x:.1} {:.1}v14\"/>", y - 2.0);
+        }
     }
     Plot { name: name.into(), title: title.into(), height, body }
 }
