@@ -29,17 +29,74 @@ const QUEUE: usize = 1024;
 
 pub(in crate::suite) async fn run(lab: &Lab<'_>) -> Result<Found, Failure> {
     let mut found = Found::default();
-    for guest in lab.guests.named(&[ADDER]) {
-        let settle = |found: &mut Found, name, result: Result<Curve, Failure>| {
-            let what = format!("{name} on {}", guest.backend);
-            found.settle(Section::Curves, &what, result.map(|curve| with_goals(guest, curve)))
-        };
-        settle(&mut found, "pvfs", pvfs(lab, guest).await)?;
-        settle(&mut found, "workers", workers(lab, guest).await)?;
-        settle(&mut found, "blocks", blocks(lab, guest).await)?;
-        settle(&mut found, "queued", queued(lab, guest).await)?;
-    }
+    let scale = lab.scale;
+    let what = Growing {
+        name: "pvfs",
+        x: "distinct PVFs in rotation",
+        cost: "one rotation: a validation with each PVF",
+        sizes: scale.pvfs,
+    };
+    sweep(lab, &mut found, &what, async |guest, size| pvfs(lab, guest, size).await).await?;
+    let what = Growing {
+        name: "workers",
+        x: "workers",
+        cost: "a validation on each worker, at once",
+        sizes: scale.workers,
+    };
+    sweep(lab, &mut found, &what, async |guest, size| workers(lab, guest, size).await).await?;
+    let what = Growing {
+        name: "blocks",
+        x: "MiB of block",
+        cost: "one validation",
+        sizes: scale.block_sizes,
+    };
+    sweep(lab, &mut found, &what, async |guest, size| blocks(lab, guest, size).await).await?;
+    // Last, because it takes most memory, of which an allocator keeps some.
+    let what = Growing {
+        name: "queued",
+        x: "requests at once",
+        cost: "all requests, from the first to the last answer",
+        sizes: scale.queued,
+    };
+    sweep(lab, &mut found, &what, async |guest, size| queued(lab, guest, size).await).await?;
     Ok(found)
+}
+
+/// What grows.
+struct Growing {
+    name: &'static str,
+    x: &'static str,
+    /// What each size's cost is.
+    cost: &'static str,
+    sizes: &'static [usize],
+}
+
+/// Measures all sizes, each with all guests, so that none has the memory of larger ones before it.
+async fn sweep(
+    lab: &Lab<'_>,
+    found: &mut Found,
+    what: &Growing,
+    measure: impl AsyncFn(&Guest, usize) -> Result<Measured, Failure>,
+) -> Result<(), Failure> {
+    let mut curves: Vec<(&Guest, Result<Vec<Point>, Failure>)> =
+        lab.guests.named(&[ADDER]).map(|guest| (guest, Ok(vec![]))).collect();
+    for &size in what.sizes {
+        for (guest, curve) in &mut curves {
+            let Ok(points) = curve else { continue };
+            match measure(guest, size).await {
+                Ok(measured) => points.push(point(size, &measured)),
+                Err(failure) => *curve = Err(failure),
+            }
+        }
+    }
+    for (guest, points) in curves {
+        let backend = guest.backend.as_str();
+        let result = points.map(|points| {
+            with_goals(guest, Curve::new(what.name, backend, what.x, what.cost, points))
+        });
+        found.settle(Section::Curves, &format!("{} on {backend}", what.name), result)?;
+    }
+    Ok(())
 }
 
 /// A curve, with what is demanded of it.
@@ -95,40 +152,35 @@ fn say(lab: &Lab<'_>, guest: &Guest, what: &str) {
 }
 
 /// Distinct PVFs, one after the other, round and round.
-async fn pvfs(lab: &Lab<'_>, guest: &Guest) -> Result<Curve, Failure> {
-    let mut points = Vec::new();
-    for &count in lab.scale.pvfs {
-        let cache = TemporaryCache::new()?;
-        let work = async |host: &ValidationHost| {
-            let mut requests = Vec::new();
-            for i in 0..count {
-                say(lab, guest, &format!("preparing {} of {count} PVFs", i + 1));
-                let pvf = variant(guest, i)?;
-                precheck(host, &pvf).await?;
-                // The host has the artifact; the code would only be in the way.
-                let pvf = Pvf { code: pvf.code.hash().into(), ..pvf };
-                requests.push(ValidationRequest { pvf, ..guest.request.clone() });
-            }
-            say(lab, guest, &format!("validating with {count} PVFs in rotation"));
+async fn pvfs(lab: &Lab<'_>, guest: &Guest, count: usize) -> Result<Measured, Failure> {
+    let cache = TemporaryCache::new()?;
+    let work = async |host: &ValidationHost| {
+        let mut requests = Vec::new();
+        for i in 0..count {
+            say(lab, guest, &format!("preparing {} of {count} PVFs", i + 1));
+            let pvf = variant(guest, i)?;
+            precheck(host, &pvf).await?;
+            // The host has the artifact; the code would only be in the way.
+            let pvf = Pvf { code: pvf.code.hash().into(), ..pvf };
+            requests.push(ValidationRequest { pvf, ..guest.request.clone() });
+        }
+        say(lab, guest, &format!("validating with {count} PVFs in rotation"));
+        for request in &requests {
+            accepted(host, request).await?;
+        }
+        let rounds = lab.scale.point.div_ceil(count).max(3);
+        let memory = PeakMemory::begin();
+        let (mut times, mut costs) = (vec![], vec![]);
+        for _ in 0..rounds {
+            let start = Instant::now();
             for request in &requests {
-                accepted(host, request).await?;
+                times.push(validate(host, request).await?.0);
             }
-            let rounds = lab.scale.point.div_ceil(count).max(2);
-            let memory = PeakMemory::begin();
-            let (mut times, mut costs) = (vec![], vec![]);
-            for _ in 0..rounds {
-                let start = Instant::now();
-                for request in &requests {
-                    times.push(validate(host, request).await?.0);
-                }
-                costs.push(start.elapsed());
-            }
-            Ok(Measured { times, costs, memory: memory.end() })
-        };
-        points.push(point(count, &lab.on_host(&cache, |_| {}, work).await?));
-    }
-    let cost = "one rotation: a validation with each PVF";
-    Ok(Curve::new("pvfs", guest.backend.as_str(), "distinct PVFs in rotation", cost, points))
+            costs.push(start.elapsed());
+        }
+        Ok(Measured { times, costs, memory: memory.end() })
+    };
+    lab.on_host(&cache, |_| {}, work).await
 }
 
 /// The same guest as another PVF: with a custom section in WebAssembly; else with another limit on the
@@ -155,91 +207,68 @@ async fn accepted(host: &ValidationHost, request: &ValidationRequest) -> Result<
 }
 
 /// Workers, each of which has something to do all the time.
-async fn workers(lab: &Lab<'_>, guest: &Guest) -> Result<Curve, Failure> {
-    let mut points = Vec::new();
-    for &count in lab.scale.workers {
-        let cache = TemporaryCache::new()?;
-        let work = async |host: &ValidationHost| {
-            say(lab, guest, &format!("validating on {count} workers"));
-            accepted(host, &guest.request).await?;
-            validate_many(host, &guest.request, 2 * count, count).await?;
-            let validations = lab.scale.point.max(8 * count);
-            let memory = PeakMemory::begin();
-            let (mut times, mut costs) = (vec![], vec![]);
-            for _ in 0..lab.scale.rounds {
-                let (each, all) = validate_many(host, &guest.request, validations, count).await?;
-                times.extend(each);
-                costs.push(all.mul_f64(count as f64 / validations as f64));
-            }
-            Ok(Measured { times, costs, memory: memory.end() })
-        };
-        let on = |config: &mut pvf_host_core::Config| config.execute_workers_max = count;
-        points.push(point(count, &lab.on_host(&cache, on, work).await?));
-    }
-    let cost = "a validation on each worker, at once";
-    Ok(Curve::new("workers", guest.backend.as_str(), "workers", cost, points))
+async fn workers(lab: &Lab<'_>, guest: &Guest, count: usize) -> Result<Measured, Failure> {
+    let cache = TemporaryCache::new()?;
+    let work = async |host: &ValidationHost| {
+        say(lab, guest, &format!("validating on {count} workers"));
+        accepted(host, &guest.request).await?;
+        validate_many(host, &guest.request, 2 * count, count).await?;
+        let validations = lab.scale.point.max(8 * count);
+        let memory = PeakMemory::begin();
+        let (mut times, mut costs) = (vec![], vec![]);
+        for _ in 0..lab.scale.rounds {
+            let (each, all) = validate_many(host, &guest.request, validations, count).await?;
+            times.extend(each);
+            costs.push(all.mul_f64(count as f64 / validations as f64));
+        }
+        Ok(Measured { times, costs, memory: memory.end() })
+    };
+    lab.on_host(&cache, |config| config.execute_workers_max = count, work).await
 }
 
 /// Blocks that grow.
-async fn blocks(lab: &Lab<'_>, guest: &Guest) -> Result<Curve, Failure> {
-    let mut points = Vec::new();
+async fn blocks(lab: &Lab<'_>, guest: &Guest, size: usize) -> Result<Measured, Failure> {
     let cache = TemporaryCache::new()?;
     let work = async |host: &ValidationHost| {
-        precheck(host, &guest.request.pvf).await?;
-        for &size in lab.scale.block_sizes {
-            say(lab, guest, &format!("validating a block of {size} MiB"));
-            let request = guest.with_padding(size << 20);
-            accepted(host, &request).await?;
-            let memory = PeakMemory::begin();
-            let count = lab.scale.point.div_ceil(4);
-            let (times, _) = validate_many(host, &request, count, 1).await?;
-            let (costs, memory) = (times.clone(), memory.end());
-            points.push(point(size, &Measured { times, costs, memory }));
-        }
-        Ok(())
+        say(lab, guest, &format!("validating a block of {size} MiB"));
+        let request = guest.with_padding(size << 20);
+        accepted(host, &request).await?;
+        let memory = PeakMemory::begin();
+        let count = lab.scale.point.div_ceil(4);
+        let (times, _) = validate_many(host, &request, count, 1).await?;
+        Ok(Measured { costs: times.clone(), times, memory: memory.end() })
     };
-    lab.on_host(&cache, |config| config.execute_workers_max = 1, work).await?;
-    let cost = "one validation";
-    Ok(Curve::new("blocks", guest.backend.as_str(), "MiB of block", cost, points))
+    lab.on_host(&cache, |config| config.execute_workers_max = 1, work).await
 }
 
 /// Requests that are there at once.
-async fn queued(lab: &Lab<'_>, guest: &Guest) -> Result<Curve, Failure> {
-    let mut points = Vec::new();
+async fn queued(lab: &Lab<'_>, guest: &Guest, count: usize) -> Result<Measured, Failure> {
     let cache = TemporaryCache::new()?;
-    let most = lab.scale.queued.iter().copied().max().unwrap_or(1);
     let work = async |host: &ValidationHost| {
-        precheck(host, &guest.request.pvf).await?;
+        say(lab, guest, &format!("validating {count} at once"));
+        accepted(host, &guest.request).await?;
         validate_many(host, &guest.request, 4, 2).await?;
-        for &count in lab.scale.queued {
-            say(lab, guest, &format!("validating {count} at once"));
-            let rounds = (lab.scale.point / count).clamp(3, 50);
-            let memory = PeakMemory::begin();
-            let (mut times, mut costs) = (vec![], vec![]);
-            for _ in 0..rounds {
-                let start = Instant::now();
-                let mut set = JoinSet::new();
-                for _ in 0..count {
-                    let (host, request) = (host.clone(), guest.request.clone());
-                    set.spawn(async move { validate(&host, &request).await.map(drop) });
-                }
-                while let Some(task) = set.join_next().await {
-                    task.map_err(|error| Failure::runtime("panic", error.to_string()))??;
-                }
-                let all = start.elapsed();
-                // A validation's share: how long it waited is another question.
-                times.push(all / count as u32);
-                costs.push(all);
+        let rounds = (lab.scale.point / count).clamp(3, 50);
+        let memory = PeakMemory::begin();
+        let (mut times, mut costs) = (vec![], vec![]);
+        for _ in 0..rounds {
+            let start = Instant::now();
+            let mut set = JoinSet::new();
+            for _ in 0..count {
+                let (host, request) = (host.clone(), guest.request.clone());
+                set.spawn(async move { validate(&host, &request).await.map(drop) });
             }
-            let memory = memory.end();
-            points.push(point(count, &Measured { times, costs, memory }));
+            while let Some(task) = set.join_next().await {
+                task.map_err(|error| Failure::runtime("panic", error.to_string()))??;
+            }
+            let all = start.elapsed();
+            // A validation's share: how long it waited is another question.
+            times.push(all / count as u32);
+            costs.push(all);
         }
-        Ok(())
+        Ok(Measured { times, costs, memory: memory.end() })
     };
-    let configure = |config: &mut pvf_host_core::Config| config.queue_capacity = most.max(QUEUE);
-    lab.on_host(&cache, configure, work).await?;
-    let cost = "all requests, from the first to the last answer";
-    Ok(Curve::new("queued", guest.backend.as_str(), "requests at once", cost, points))
+    lab.on_host(&cache, |config| config.queue_capacity = count.max(QUEUE), work).await
 }
 
 /// The most memory that this process, which is the host's, has resident from some moment on.
