@@ -152,7 +152,7 @@ fn goals(goals: &[Goal]) -> Option<Plot> {
         })
     });
     let bars: Vec<_> = bars.collect();
-    let title = "Goals, as a share of the bound: the line is 1, less is better";
+    let title = "Goals: figure by bound (at the line: 1)";
     (!bars.is_empty()).then(|| bar_plot("goals", title, &bars, Some(1.0)))
 }
 
@@ -217,7 +217,8 @@ fn bar_plot(name: &str, title: &str, bars: &[Bar], bound: Option<f64>) -> Plot {
 }
 
 fn heading(title: &str) -> String {
-    format!("<text x=\"8\" y=\"16\" font-weight=\"600\">{}</text>\n", Text(title))
+    let title = shortened(title, 52);
+    format!("<text x=\"8\" y=\"16\" font-weight=\"600\">{}</text>\n", Text(&title))
 }
 
 fn shortened(text: &str, length: usize) -> String {
@@ -291,7 +292,7 @@ fn line_plot(
     };
     let y_at = |value: f64| bottom - (value.log10() - low) / (high - low) * (bottom - top);
 
-    let mut body = heading(&shortened(title, 60));
+    let mut body = heading(title);
     for tick in ticks(low, high) {
         let y = y_at(tick);
         let _ = writeln!(
