@@ -242,7 +242,7 @@ fn the_page_and_the_plots_read_well_in_a_browser() {
                 assert_eq!(count(&marks), points(curve) + backends().len(), "{marks}");
             }
         }
-        assert_eq!(count("#plot-warm .bar"), 3 * backends().len());
+        assert_eq!(count("#plot-warm .column"), 3 * backends().len());
         assert_eq!(browser.evaluate("document.scripts.length + document.images.length"), 0);
         assert_eq!(browser.requests().len(), 1, "{:?}", browser.requests());
         assert_eq!(browser.complaints(), [&Value::Null; 0]);
@@ -250,6 +250,12 @@ fn the_page_and_the_plots_read_well_in_a_browser() {
         let overflow =
             "document.documentElement.scrollWidth - document.documentElement.clientWidth";
         assert_eq!(browser.evaluate(overflow), 0);
+        // Bars are as long as they are meant to be, whatever else the page has a style for.
+        let wrong = browser.evaluate(
+            "[...document.querySelectorAll('svg.plot rect')].filter(bar => \
+               Math.abs(bar.getBBox().width - bar.getAttribute('width')) > 0.1).length",
+        );
+        assert_eq!(wrong, 0, "{width}");
         // No text of a plot is cut off, or too small to be read.
         let bad = browser.evaluate(
             "[...document.querySelectorAll('svg.plot')].flatMap(plot => { \
@@ -268,7 +274,7 @@ fn the_page_and_the_plots_read_well_in_a_browser() {
             browser.open(&file, 640, theme);
             browser.photograph(&format!("plot-{plot}-{theme}.png"));
             assert_eq!(browser.evaluate("document.documentElement.tagName"), "svg", "{plot}");
-            let seen = browser.evaluate("document.querySelectorAll('.mark, .bar').length > 0");
+            let seen = browser.evaluate("document.querySelectorAll('.mark, .column').length > 0");
             assert_eq!(seen, true, "{plot}");
             let page = "getComputedStyle(document.querySelector('.page')).fill";
             let expected = if theme == "light" { "rgb(255, 255, 255)" } else { "rgb(15, 19, 23)" };

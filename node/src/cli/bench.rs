@@ -64,7 +64,7 @@ const SUITE: &str = "Suite";
 #[command(next_help_heading = SUITE)]
 struct Modes {
     /// Measure the host as a whole, and write a report into the folder --out
-    #[arg(long, requires = "out", conflicts_with = "diff")]
+    #[arg(long, requires = "out")]
     suite: bool,
     /// Measure with few repetitions and small numbers: to see that it works
     #[arg(long, requires = "suite")]
@@ -95,12 +95,19 @@ impl Args for BenchCommand {
         let of_one = of_one.get_arguments().map(|argument| argument.get_id().clone());
         let (of_both, of_one): (Vec<_>, Vec<_>) =
             of_one.partition(|id| ["insecure", "control_group"].contains(&id.as_str()));
-        Modes::augment_args(Bench::augment_args(command))
+        let command = Modes::augment_args(Bench::augment_args(command))
             // A candidate is needed if it is about one, and makes no sense if it is not.
             .mut_arg("code", |code| code.required(false).required_unless_present_any(MODES))
             .mut_arg("params", |params| params.required_unless_present_any(MODES))
-            .mut_arg("suite", |suite| suite.conflicts_with_all(of_one.clone()))
-            .mut_arg("diff", |diff| diff.conflicts_with_all(of_one.iter().chain(&of_both)))
+            .mut_arg("diff", |diff| diff.conflicts_with_all(of_one.iter().chain(&of_both)));
+        ["suite", "quick", "only", "fixtures", "reference", "out"].into_iter().fold(
+            command,
+            |command, of_suite| {
+                command.mut_arg(of_suite, |argument| {
+                    argument.conflicts_with_all(of_one.clone()).conflicts_with("diff")
+                })
+            },
+        )
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -177,6 +184,7 @@ mod tests {
             "--diff a b --insecure",
             "--code c --params p --out o",
             "--code c --params p --quick",
+            "--diff a b --out o",
         ] {
             assert_eq!(parse(wrong).err(), Some(ErrorKind::ArgumentConflict), "{wrong}");
         }
@@ -184,7 +192,14 @@ mod tests {
 
     #[test]
     fn what_is_incomplete_is_refused() {
-        for wrong in ["--suite", "--suite --out o --only everything", "--diff a", "--diff a b c"] {
+        for wrong in [
+            "--suite",
+            "--out o",
+            "--quick",
+            "--suite --out o --only everything",
+            "--diff a",
+            "--diff a b c",
+        ] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

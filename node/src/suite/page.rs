@@ -106,21 +106,21 @@ fn goals(document: &Document) -> String {
         };
         let _ = writeln!(
             body,
-            "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td class=\"number\">{}</td>\
-             <td class=\"number\">{}</td><td class=\"{class}\">{}</td><td>{}</td></tr>",
+            "<tr><td class=\"{class}\">{}</td><th scope=\"row\">{}</th><td>{}</td><td>{}</td>\
+             <td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}</td></tr>",
+            text::met(goal),
             Text(&goal.name),
             Text(&goal.subject),
             Text(&goal.backend),
             Text(&text::value(goal)),
             Text(&text::bound(goal)),
-            text::met(goal),
             Text(goal.not_measured.as_deref().unwrap_or(&goal.compares))
         );
     }
     if body.is_empty() {
         return body;
     }
-    let head = ["Goal", "Of", "Backend", "Figure", "Bound", "Met", "What is compared"];
+    let head = ["Met", "Goal", "Of", "Backend", "Figure", "Bound", "What is compared"];
     table("Goals", "goals", &head, &body, false)
 }
 

@@ -193,7 +193,7 @@ fn bar_plot(name: &str, title: &str, bars: &[Bar], bound: Option<f64>) -> Plot {
         let y = top + 30.0;
         let _ = writeln!(
             body,
-            "<rect class=\"{} bar\" x=\"8\" y=\"{y:.1}\" width=\"{:.1}\" height=\"10\"/>",
+            "<rect class=\"{} column\" x=\"8\" y=\"{y:.1}\" width=\"{:.1}\" height=\"10\"/>",
             bar.class,
             (place(bar.value) - 8.0).max(0.5),
         );
@@ -482,8 +482,8 @@ mod tests {
         ];
         let plots = plots(&Document { figures, goals, ..empty() });
         assert_eq!(plots.iter().map(|plot| &*plot.name).collect::<Vec<_>>(), ["goals", "warm"]);
-        assert_eq!(plots[0].body.matches(" bar\"").count(), 1);
-        assert_eq!(plots[1].body.matches(" bar\"").count(), 2);
+        assert_eq!(plots[0].body.matches(" column\"").count(), 1);
+        assert_eq!(plots[1].body.matches(" column\"").count(), 2);
         for plot in plots {
             let file = plot.file();
             assert!(!file.contains("<b>") && !file.contains("NaN"), "{file}");

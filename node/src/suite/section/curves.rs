@@ -103,8 +103,8 @@ async fn sweep(
 fn with_goals(guest: &Guest, curve: Curve) -> Found {
     let mut found = Found::default();
     for (name, excess) in [
-        ("steepest step by linear growth: cost", Step::excess as fn(&Step) -> f64),
-        ("steepest step by linear growth: the host's peak memory", Step::memory_excess),
+        ("steepest step by linear growth: time", Step::excess as fn(&Step) -> f64),
+        ("steepest step by linear growth: memory", Step::memory_excess),
     ] {
         let subject = format!("curve of {}", curve.x);
         let backend = guest.backend.as_str();
