@@ -183,7 +183,7 @@ struct Worker<'a> {
 
 impl Worker<'_> {
     fn serve(mut self) -> Result<(), HostGone> {
-        self.fork_ahead(1);
+        self.fork_ahead();
         loop {
             let Numbered { id, message: request } = self.wait_for_request()?;
             // One that could not be forked ahead is forked again when it is needed.
@@ -204,13 +204,14 @@ impl Worker<'_> {
             self.host.send(&Numbered { id, message }, &[])?;
             // The one before it has ended long ago, and is reaped here if it was not before.
             self.dying = job;
-            self.fork_ahead(1);
+            self.fork_ahead();
         }
     }
 
-    /// Forks until there are so many spare jobs, as far as the machine can.
-    fn fork_ahead(&mut self, count: usize) {
-        while self.spares.len() < count
+    /// Forks a spare job if there are too few, and the machine can. Only one at a time: who asks next
+    /// waits for it.
+    fn fork_ahead(&mut self) {
+        if self.spares.len() < SPARES
             && let Ok(spare) = self.fork()
         {
             self.spares.push_back(spare);
@@ -285,8 +286,8 @@ impl Worker<'_> {
         };
         // If the job is dead, that is seen below.
         let _ = job.start(&start);
-        // The job runs on another processor. After its answer, others would wait for this one.
-        self.fork_ahead(SPARES);
+        // The job runs on another processor. After its answer, others would wait for this.
+        self.fork_ahead();
         let Ending { outcome, cpu, log } =
             job.supervise::<Answer>(request.cpu_limit, 1, self.host, |host| {
                 match host.try_receive()? {

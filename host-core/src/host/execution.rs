@@ -134,7 +134,10 @@ impl Execution {
 
     async fn start_worker(&mut self) -> Result<(ExecuteWorker, Duration), ValidationError> {
         let (store, id) = (self.store.clone(), self.artifact.clone());
-        let read = tokio::task::spawn_blocking(move || store.read(&id));
+        let read = tokio::task::spawn_blocking(move || {
+            let start = Instant::now();
+            store.read(&id).map(|stored| (stored, start.elapsed()))
+        });
         let standby =
             self.standby.take().and_then(|mut worker| (!worker.is_disturbed()).then_some(worker));
         let blank = async {
@@ -144,8 +147,9 @@ impl Execution {
             }
         };
         let (read, blank) = tokio::join!(read, blank);
-        let stored = match read.unwrap_or_else(|panic| Err(ReadError::Io(panic.into()))) {
-            Ok(stored) => stored,
+        let (stored, reading) = match read.unwrap_or_else(|panic| Err(ReadError::Io(panic.into())))
+        {
+            Ok(read) => read,
             Err(error @ (ReadError::Corrupted(_) | ReadError::Missing)) => {
                 return Err(InternalError::CorruptedArtifact(error.to_string()).into());
             }
@@ -166,6 +170,7 @@ impl Execution {
             }
             Err(error) => Err(error.into()),
         };
+        let loaded = loaded.map(|(worker, loading)| (worker, reading + loading));
         loaded.map_err(|error| match error {
             NoWorker::Corrupted => InternalError::CorruptedArtifact(error.to_string()).into(),
             NoWorker::Load(LoadError::RuntimeConstruction(error)) => {

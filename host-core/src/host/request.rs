@@ -161,8 +161,8 @@ pub struct ExecuteReport {
     /// [`MaxGas`](crate::primitives::ExecutorParam::MaxGas), and when the job gave no answer: it was
     /// killed, or died. Counts of different backends can't be compared.
     pub gas_used: Option<u64>,
-    /// The time that a new worker needed to check and load the artifact. None if a worker had it
-    /// loaded already.
+    /// What it took to read the artifact from the cache, and what a new worker took to check and load
+    /// it. None if a worker had it loaded already.
     pub load: Option<Duration>,
     /// Whether a worker had the artifact loaded already.
     pub hot: bool,

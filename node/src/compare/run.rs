@@ -144,6 +144,8 @@ impl<'a> Run<'a> {
             _ => 0,
         };
         config.hot_workers_max_size = u64::MAX;
+        // Each that is not warm starts its own, whatever came before it.
+        config.standby_worker = false;
         tracing::info!(phase = phase.words(), "comparing");
         session
             .with_host(config, async |host| {
