@@ -23,6 +23,7 @@ pub(crate) struct Suite {
     /// Empty for all.
     pub(crate) only: Vec<Section>,
     pub(crate) fixtures: Option<PathBuf>,
+    pub(crate) blocks: Option<PathBuf>,
     pub(crate) reference: Option<PathBuf>,
     pub(crate) out: PathBuf,
     pub(crate) sandbox: SandboxArgs,
@@ -76,6 +77,10 @@ struct Modes {
     /// [default: what the environment variable PVF_FIXTURES names]
     #[arg(long, value_name = "DIR", requires = "suite")]
     fixtures: Option<PathBuf>,
+    /// A folder of more blocks for cumulus/, as tests/blocks/make makes it: parent-head.hex,
+    /// relay-parent-storage-root.hex, case-1000.pov
+    #[arg(long, value_name = "DIR", requires = "suite")]
+    blocks: Option<PathBuf>,
     /// A folder with the programs `bench`, `prepare_worker` and `execute_worker` of the reference
     /// implementation
     #[arg(long, value_name = "DIR", requires = "suite")]
@@ -100,7 +105,7 @@ impl Args for BenchCommand {
             .mut_arg("code", |code| code.required(false).required_unless_present_any(MODES))
             .mut_arg("params", |params| params.required_unless_present_any(MODES))
             .mut_arg("diff", |diff| diff.conflicts_with_all(of_one.iter().chain(&of_both)));
-        ["suite", "quick", "only", "fixtures", "reference", "out"].into_iter().fold(
+        ["suite", "quick", "only", "fixtures", "blocks", "reference", "out"].into_iter().fold(
             command,
             |command, of_suite| {
                 command.mut_arg(of_suite, |argument| {
@@ -117,7 +122,7 @@ impl Args for BenchCommand {
 
 impl FromArgMatches for BenchCommand {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let Modes { suite, quick, only, fixtures, reference, out, diff } =
+        let Modes { suite, quick, only, fixtures, blocks, reference, out, diff } =
             Modes::from_arg_matches(matches)?;
         if let Ok([old, new]) = <[PathBuf; 2]>::try_from(diff) {
             return Ok(Self::Diff(Diff { old, new }));
@@ -125,7 +130,7 @@ impl FromArgMatches for BenchCommand {
         match out {
             Some(out) if suite => {
                 let sandbox = SandboxArgs::from_arg_matches(matches)?;
-                Ok(Self::Suite(Suite { quick, only, fixtures, reference, out, sandbox }))
+                Ok(Self::Suite(Suite { quick, only, fixtures, blocks, reference, out, sandbox }))
             }
             _ => Ok(Self::One(Box::new(Bench::from_arg_matches(matches)?))),
         }

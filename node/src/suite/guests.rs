@@ -30,6 +30,8 @@ pub(super) struct Block {
     pub(super) transfers: usize,
     pub(super) name: &'static str,
     pub(super) data: Vec<u8>,
+    pub(super) parent_head: Vec<u8>,
+    pub(super) relay_parent_storage_root: Hash,
 }
 
 /// The Cumulus parachain, as it was found among the fixtures.
@@ -38,7 +40,6 @@ pub(super) struct Chain {
     /// For each backend that there is code for.
     pub(super) guests: Vec<Guest>,
     pub(super) blocks: Vec<Result<Block, (usize, &'static str, Absent)>>,
-    pub(super) parent_head: Vec<u8>,
 }
 
 /// All of them.
@@ -58,7 +59,9 @@ pub(super) const NOISE: &str = "Cumulus runtime, noise";
 
 /// Where the chain's blocks build on the relay chain.
 pub(super) const RELAY_PARENT_NUMBER: u32 = 100;
-pub(super) const RELAY_PARENT_STORAGE_ROOT: &str =
+
+/// The same, of those among the fixtures.
+const RELAY_PARENT_STORAGE_ROOT: &str =
     "062f840f559847d3d7f3475c42d65a1f94b6780caa71d68e5efc694905c21663";
 
 /// How many transfers the blocks have, and how they are called. Their files are `case-10.pov` and so on.
@@ -115,10 +118,12 @@ impl Guest {
 
 impl Guests {
     /// Finds out what is there.
-    pub(super) fn find(fixtures: Option<&Path>) -> Result<Self, Failure> {
-        if let Some(folder) = fixtures.filter(|folder| !folder.is_dir()) {
-            let message = format!("the fixtures {} are no folder", folder.display());
-            return Err(Failure::usage(message));
+    pub(super) fn find(fixtures: Option<&Path>, blocks: Option<&Path>) -> Result<Self, Failure> {
+        for (name, folder) in [("fixtures", fixtures), ("blocks", blocks)] {
+            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+                let message = format!("the {name} {} are no folder", folder.display());
+                return Err(Failure::usage(message));
+            }
         }
         let linked = backend::linked().into_iter();
         let backends: Vec<_> =
@@ -153,7 +158,7 @@ impl Guests {
             let message = format!("no backend is linked that runs a guest\n  hint: {hint}");
             return Err(Failure::runtime("backend", message));
         }
-        let chain = chain(fixtures, &backends);
+        let chain = chain(fixtures, blocks, &backends);
         let backends = backends.into_iter().map(|backend| backend.id.clone()).collect();
         Ok(Self { backends, guests, chain, has_fixtures: fixtures.is_some() })
     }
@@ -210,26 +215,63 @@ fn noise() -> Vec<u8> {
     bytes.collect()
 }
 
-fn chain(fixtures: Option<&Path>, backends: &[&BackendDescriptor]) -> Result<Chain, Absent> {
-    let folder = fixtures.ok_or("there are no fixtures, see --fixtures")?;
-    let lacks = |file: &str| format!("the fixtures don't have cumulus/{file}");
-    let get = |file: &str| read(Some(&folder.join("cumulus")), file).ok_or_else(|| lacks(file));
-    let parent_head = input::hex_or_bytes(get("parent-head.hex")?);
-    let root = hex::decode(RELAY_PARENT_STORAGE_ROOT).ok().and_then(|root| root.try_into().ok());
-    let relay_parent = (RELAY_PARENT_NUMBER, Hash(root.unwrap_or_default()));
-    let blocks = BLOCKS.map(|(transfers, name)| match get(&format!("case-{transfers}.pov")) {
-        Ok(data) => Ok(Block { transfers, name, data }),
-        Err(reason) => Err((transfers, name, reason)),
+/// The chain among the fixtures, with blocks from there and from `more`.
+fn chain(
+    fixtures: Option<&Path>,
+    more: Option<&Path>,
+    backends: &[&BackendDescriptor],
+) -> Result<Chain, Absent> {
+    let folder = fixtures.ok_or("there are no fixtures, see --fixtures")?.join("cumulus");
+    let blocks = BLOCKS.map(|(transfers, name)| {
+        let block = block(&folder, transfers, name).or_else(|reason| match more {
+            Some(more) => block(more, transfers, name),
+            None => Err(format!("{reason}, see --blocks")),
+        });
+        block.map_err(|reason| (transfers, name, reason))
     });
-    let first = blocks.iter().flatten().next().map(|block| block.data.clone());
-    let first = first.ok_or("the fixtures have no block of the Cumulus parachain")?;
     let mut guests = Vec::new();
     for file in ["para.blob", "para.polkavm.blob"] {
-        let Ok(code) = get(file) else { continue };
+        let Some(code) = read(Some(&folder), file) else { continue };
         if let Some(backend) = backends.iter().find(|backend| accepts(backend, &code)) {
-            let candidate = (parent_head.clone(), first.clone());
-            guests.push(Guest::new("Cumulus", backend, code, candidate, relay_parent));
+            // Its candidates come with the blocks.
+            let nothing = (vec![], vec![]);
+            let relay_parent = (RELAY_PARENT_NUMBER, Hash::default());
+            guests.push(Guest::new("Cumulus", backend, code, nothing, relay_parent));
         }
     }
-    Ok(Chain { guests, blocks: blocks.into(), parent_head })
+    match guests.is_empty() {
+        true => Err("the fixtures don't have cumulus/para.blob".into()),
+        false => Ok(Chain { guests, blocks: blocks.into() }),
+    }
+}
+
+/// A block in a folder, with what it builds on.
+fn block(folder: &Path, transfers: usize, name: &'static str) -> Result<Block, Absent> {
+    let get = |file: &str| {
+        let absent = || format!("there is no {}", folder.join(file).display());
+        read(Some(folder), file).ok_or_else(absent)
+    };
+    let data = get(&format!("case-{transfers}.pov"))?;
+    let parent_head = input::hex_or_bytes(get("parent-head.hex")?);
+    let root = get("relay-parent-storage-root.hex").map_or_else(
+        |_| hex::decode(RELAY_PARENT_STORAGE_ROOT).unwrap_or_default(),
+        input::hex_or_bytes,
+    );
+    let root = root.try_into().map_err(|_| "the relay parent's storage root is no hash")?;
+    Ok(Block { transfers, name, data, parent_head, relay_parent_storage_root: Hash(root) })
+}
+
+impl Block {
+    /// The block as a candidate for a guest that is this chain's code.
+    pub(super) fn request(&self, guest: &Guest) -> ValidationRequest {
+        let params = ValidationParams {
+            parent_head: self.parent_head.clone().into(),
+            block_data: self.data.clone().into(),
+            relay_parent_number: RELAY_PARENT_NUMBER,
+            relay_parent_storage_root: self.relay_parent_storage_root,
+            extension: None,
+        };
+        let pvf = guest.request.pvf.clone();
+        ValidationRequest::from_params(pvf, params, ValidationKind::Approval)
+    }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Options {
     /// In the order in which they are measured.
     pub(crate) sections: Vec<Section>,
     pub(crate) fixtures: Option<PathBuf>,
+    /// More blocks of the chain that is among the fixtures.
+    pub(crate) blocks: Option<PathBuf>,
     pub(crate) reference: Option<PathBuf>,
     pub(crate) sandbox: Sandbox,
     /// Whether the sandbox has to hold.
@@ -75,7 +77,7 @@ pub(crate) async fn run(options: &Options, session: &Session) -> Result<Outcome,
         secure: options.secure,
         optimised: !cfg!(debug_assertions),
     });
-    let guests = Guests::find(options.fixtures.as_deref())?;
+    let guests = Guests::find(options.fixtures.as_deref(), options.blocks.as_deref())?;
     let reference = options.reference.as_deref().map(Reference::new).transpose()?;
     let spinner = Spinner::start("starting");
     let lab = Lab {

@@ -1,6 +1,6 @@
 //! The reference implementation: polkadot-sdk's own host, behind a program that times it.
 
-use super::guests::{RELAY_PARENT_NUMBER, RELAY_PARENT_STORAGE_ROOT};
+use super::guests::{Block, RELAY_PARENT_NUMBER};
 use crate::failure::Failure;
 use std::{
     path::{Path, PathBuf},
@@ -37,8 +37,7 @@ impl Reference {
     pub(super) async fn measure(
         &self,
         code: &[u8],
-        parent_head: &[u8],
-        block: &[u8],
+        block: &Block,
         count: usize,
     ) -> Result<Times, Failure> {
         let failed = |reason: String| {
@@ -47,7 +46,9 @@ impl Reference {
         let io = |error: std::io::Error| failed(error.to_string());
         let folder = TempDir::new().map_err(io)?;
         let file = |name: &str| folder.path().join(name);
-        for (name, content) in [("code", code), ("head", parent_head), ("block", block)] {
+        for (name, content) in
+            [("code", code), ("head", &block.parent_head), ("block", &block.data)]
+        {
             std::fs::write(file(name), content).map_err(io)?;
         }
         let mut head = std::ffi::OsString::from("@");
@@ -58,7 +59,7 @@ impl Reference {
             .arg(file("block"))
             // As many as said, from one task, on two workers: what its figures are known for.
             .args([&count.to_string(), "1", "2"])
-            .args([&RELAY_PARENT_NUMBER.to_string(), RELAY_PARENT_STORAGE_ROOT])
+            .args([RELAY_PARENT_NUMBER.to_string(), block.relay_parent_storage_root.to_string()])
             .env("RUST_LOG", "off")
             .env("PEER_CACHE", file("cache"))
             .stdin(Stdio::null())

@@ -19,6 +19,7 @@ pub(crate) fn run(args: &Suite, json: bool) -> Result<Answer, Failure> {
         quick: args.quick,
         sections: Section::value_variants().iter().copied().filter(is_wanted).collect(),
         fixtures: args.fixtures.clone().or(named),
+        blocks: args.blocks.clone(),
         reference: args.reference.clone(),
         sandbox: input::sandbox(&args.sandbox),
         secure: !args.sandbox.insecure,

@@ -7,7 +7,6 @@ use crate::{
         figure::{About, Better, Goal, Unit},
         guests::{BLOCKS, Block, Chain, Guest},
         lab::{Found, Lab, median, median_ms},
-        reference::Reference,
     },
     temporary::TemporaryCache,
     timing::{precheck, validate, validate_many},
@@ -89,7 +88,7 @@ async fn on_host(
     let mut requests = Vec::new();
     for guest in &chain.guests {
         lab.say(about(guest.backend.as_str()), "preparing");
-        let request = guest.with_block(block.data.clone());
+        let request = block.request(guest);
         precheck(host, &request.pvf).await?;
         let validation = validate(host, &request).await?.1;
         if let Err(error) = &validation.verdict {
@@ -105,7 +104,7 @@ async fn on_host(
         let mut p50 = None;
         if let Some((reference, guest)) = reference {
             lab.say(about("reference"), "validating");
-            let times = their_turn(reference, guest, chain, block, count).await?;
+            let times = reference.measure(guest.code.bytes(), block, count).await?;
             p50 = Some(times.warm_p50);
             theirs.push(times);
         }
@@ -135,16 +134,6 @@ async fn on_host(
         found.goals.push(goal(about, ratio.ok_or(absent.to_owned()), block.transfers));
     }
     Ok(found)
-}
-
-async fn their_turn(
-    reference: &Reference,
-    guest: &Guest,
-    chain: &Chain,
-    block: &Block,
-    count: usize,
-) -> Result<crate::suite::reference::Times, Failure> {
-    reference.measure(guest.code.bytes(), &chain.parent_head, &block.data, count).await
 }
 
 fn is_wasm(guest: &Guest) -> bool {
