@@ -133,11 +133,12 @@ Examples:
   pvf bench --suite --fixtures pvfs --out report
   pvf bench --diff old/suite.json new/suite.json
 
-For one candidate it prints, in this order: how long the precheck took (a compilation, unless --cache-dir names a cache
-that has the artifact), the first validation, --count validations one after the other, and the
-throughput of as many at --concurrency. Beside that stands the floor, measured in the same run: the
-same artifact called within one process, and in a process forked for each call. What the host takes
-beyond that is its own. With --sandbox-cost comes what the measures that keep code in have cost.
+For one candidate it prints, in this order: how long the precheck took (a compilation, unless
+--cache-dir names a cache that has the artifact), the first validation, --count validations one
+after the other, and the throughput of as many at --concurrency. Beside that stands the floor,
+measured in the same run: the same artifact called within one process, and in a process forked for
+each call. What the host takes beyond that is its own. With --sandbox-cost comes what the measures
+that keep code in have cost.
 
 The candidate may be invalid: that takes time too. It has to reach the code, and to end by itself.
 
@@ -146,9 +147,9 @@ writes suite.json, suite.html and each plot as a file. What can't be measured is
 reason, and has no figure. The exit code is 3 if something went wrong on the way.
 
 With --diff it compares what two suites have measured. A figure is worse, or better, if the middle
-halves (p25 to p75) of its values in both don't overlap and the medians differ by more than 5 %. What
-has less than 3 values in either is not judged, and neither is what one of them has not measured. The
-exit code is 1 if a figure is worse.";
+halves (p25 to p75) of its values in both don't overlap and the medians differ by more than 5 %.
+What has less than 3 values in either is not judged, and neither is what one of them has not
+measured. The exit code is 1 if a figure is worse.";
 
 #[derive(Debug, Args)]
 #[command(after_help = BENCH_HELP)]

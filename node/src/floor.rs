@@ -2,8 +2,8 @@
 //!
 //! Calling the artifact in one process, and in a process forked for each call, has to be measured
 //! in a process that has one thread; and preparing code, in one that did nothing else before. So
-//! [`measure`], [`copies`] and [`prepare_alone`] start this program once more, and [`serve`] is what
-//! that one does: it reads a [`Task`] from standard input and prints what it found as JSON.
+//! [`measure`], [`copies`] and [`prepare_alone`] start this program once more, and [`serve`] is
+//! what that one does: it reads a [`Task`] from standard input and prints what it found as JSON.
 
 use crate::{
     failure::{Answer, Failure},

@@ -1,4 +1,5 @@
-//! The three things that `pvf bench` does: one candidate, the suite, and the comparison of two suites.
+//! The three things that `pvf bench` does: one candidate, the suite, and the comparison of two
+//! suites.
 
 use super::{Bench, SandboxArgs};
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches, ValueEnum};

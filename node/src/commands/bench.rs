@@ -1,8 +1,8 @@
 //! `pvf bench`: how fast a candidate is validated, and how fast it could be.
 //!
 //! Everything is timed as a node would see it: requests come from tasks on a multi-threaded runtime
-//! and go through the whole host. The [floor](crate::floor) is measured beside that, half before and half after
-//! the warm validations, so that both see the same machine in the same mood.
+//! and go through the whole host. The [floor](crate::floor) is measured beside that, half before
+//! and half after the warm validations, so that both see the same machine in the same mood.
 
 mod cost;
 pub(crate) mod diff;

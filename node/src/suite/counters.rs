@@ -20,9 +20,9 @@ pub(super) enum What {
 pub(super) enum Who {
     /// This process, with all its threads: the host, and what asks it.
     Host,
-    /// A worker that executes, without its jobs.
+    /// The workers that execute, without their jobs. One of them does; another may stand by.
     Worker,
-    /// The worker's jobs.
+    /// The workers' jobs.
     Job,
 }
 
@@ -67,7 +67,7 @@ pub(super) type Counts = [u64; 3];
 
 impl Counters {
     /// Begins to count. Fails with a reason, where the machine or its rules don't allow it.
-    pub(super) fn start(what: What, worker: u32) -> Result<Self, String> {
+    pub(super) fn start(what: What, workers: &[u32]) -> Result<Self, String> {
         let failed = |error: io::Error| {
             let why = match (what, error.raw_os_error()) {
                 (What::Instructions, Some(NO_ENTRY)) => {
@@ -78,15 +78,15 @@ impl Counters {
             };
             format!("{why} ({error})")
         };
-        let open = |process: u32, inherit| {
-            let threads = numbers(&format!("/proc/{process}/task")).into_iter();
+        let open = |processes: &[u32], inherit| {
+            let threads = processes.iter().flat_map(|pid| numbers(&format!("/proc/{pid}/task")));
             let counters = threads.map(|thread| open(what, thread, inherit));
             counters.collect::<Result<Vec<_>, _>>().map_err(failed)
         };
         Ok(Self {
-            host: open(process::id(), true)?,
-            worker: open(worker, false)?,
-            with_jobs: open(worker, true)?,
+            host: open(&[process::id()], true)?,
+            worker: open(workers, false)?,
+            with_jobs: open(workers, true)?,
         })
     }
 

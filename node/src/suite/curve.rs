@@ -65,8 +65,8 @@ impl Step {
 }
 
 impl Curve {
-    /// Draws the conclusions from points in ascending order. No step begins at zero, of which nothing
-    /// is a multiple.
+    /// Draws the conclusions from points in ascending order. No step begins at zero, of which
+    /// nothing is a multiple.
     pub(crate) fn new(name: &str, backend: &str, x: &str, cost: &str, points: Vec<Point>) -> Self {
         let pairs = points.windows(2).filter(|pair| pair[0].x > 0.0);
         let steps: Vec<_> = pairs.map(|pair| step(&pair[0], &pair[1])).collect();

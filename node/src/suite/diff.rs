@@ -1,9 +1,10 @@
 //! Two runs of the suite, compared with their spread.
 //!
-//! A figure is worse, or better, if the middle halves of its values in both runs don't overlap, and the
-//! medians differ by more than [`LEAST`]. Half of all values lie in the middle half; so a difference
-//! counts if it is larger than what the machine does by itself from one value to the next. What has
-//! fewer than [`ENOUGH`] values in either run has no spread to speak of, and is not judged.
+//! A figure is worse, or better, if the middle halves of its values in both runs don't overlap, and
+//! the medians differ by more than [`LEAST`]. Half of all values lie in the middle half; so a
+//! difference counts if it is larger than what the machine does by itself from one value to the
+//! next. What has fewer than [`ENOUGH`] values in either run has no spread to speak of, and is not
+//! judged.
 
 use super::{
     document::{Document, Head},

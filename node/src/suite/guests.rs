@@ -1,9 +1,10 @@
 //! What is executed.
 //!
-//! The adder is in the project, for both backends. What else there is, real runtimes and blocks, is in
-//! a folder of fixtures that need not be there. Two of the runtimes have no block to validate: they get
-//! noise, at which they panic once they have begun to decode it, so that only the way to the code is
-//! measured. The same is done with the Cumulus runtime, which is the only one that there is for PolkaVM.
+//! The adder is in the project, for both backends. What else there is, real runtimes and blocks, is
+//! in a folder of fixtures that need not be there. Two of the runtimes have no block to validate:
+//! they get noise, at which they panic once they have begun to decode it, so that only the way to
+//! the code is measured. The same is done with the Cumulus runtime, which is the only one that
+//! there is for PolkaVM.
 
 use super::lab::Absent;
 use crate::{commands::demo, failure::Failure, features, input};
@@ -64,7 +65,8 @@ pub(super) const RELAY_PARENT_NUMBER: u32 = 100;
 const RELAY_PARENT_STORAGE_ROOT: &str =
     "062f840f559847d3d7f3475c42d65a1f94b6780caa71d68e5efc694905c21663";
 
-/// How many transfers the blocks have, and how they are called. Their files are `case-10.pov` and so on.
+/// How many transfers the blocks have, and how they are called. Their files are `case-10.pov` and
+/// so on.
 pub(super) const BLOCKS: [(usize, &str); 3] = [
     (10, "block of 10 transfers"),
     (200, "block of 200 transfers"),
@@ -98,7 +100,8 @@ impl Guest {
         ValidationRequest { pov, ..self.request.clone() }
     }
 
-    /// The same with so many bytes behind the block, which a guest that reads what it needs ignores.
+    /// The same with so many bytes behind the block, which a guest that reads what it needs
+    /// ignores.
     pub(super) fn with_padding(&self, bytes: usize) -> ValidationRequest {
         let block: &[u8] = self.request.pov.block_data.as_ref();
         let mut padded = block.to_vec();

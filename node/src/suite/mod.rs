@@ -1,12 +1,12 @@
 //! The host as a whole: `pvf bench --suite`.
 //!
 //! A [`Lab`] has the guests and starts hosts. Each [section] measures something with them, and says
-//! what it has found: [figures](figure), [goals](figure::Goal), [curves](curve). All of it together is
-//! a [document], which is written as JSON and as a [page] with [plots](plot). Two of them can be
+//! what it has found: [figures](figure), [goals](figure::Goal), [curves](curve). All of it together
+//! is a [document], which is written as JSON and as a [page] with [plots](plot). Two of them can be
 //! [compared](diff).
 //!
-//! Whatever is compared takes turns within one run, so that a machine that gets slower or faster does
-//! so for both alike. What can't be measured has no figure, but a reason.
+//! Whatever is compared takes turns within one run, so that a machine that gets slower or faster
+//! does so for both alike. What can't be measured has no figure, but a reason.
 
 mod counters;
 mod curve;

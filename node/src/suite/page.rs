@@ -146,8 +146,9 @@ fn figures(plots: &[Plot]) -> String {
         return String::new();
     }
     let mut html = String::from(
-        "<p>Bars and points are medians; the lines on them are the range of the middle half. The axes \
-         of lines are logarithmic, and so is the scale of the goals.</p>\n<div class=\"measures\">\n",
+        "<p>Bars and points are medians; the lines on them are the range of the middle half. The \
+         axes of lines are logarithmic, and so is the scale of the goals.</p>\n\
+         <div class=\"measures\">\n",
     );
     for plot in plots {
         let _ = writeln!(html, "<figure id=\"plot-{}\">{}</figure>", plot.name, plot.inline());
@@ -179,8 +180,8 @@ fn curves(curves: &[Curve]) -> String {
     let Some(first) = curves.first() else { return body };
     let head = ["What grows", "Backend", "Step", "Cost", "Memory", "Linear", "Not worse"];
     format!(
-        "<p>Not worse than linear: cost and peak memory of the host grow at most {} times as much as \
-         the work does.</p>\n{}",
+        "<p>Not worse than linear: cost and peak memory of the host grow at most {} times as much \
+         as the work does.</p>\n{}",
         first.tolerance_ratio,
         table("Steps of the curves", "steps", &head, &body, false)
     )
@@ -191,7 +192,8 @@ fn all(figures: &[Figure]) -> String {
     for figure in figures {
         let _ = write!(
             body,
-            "<tr><td>{}</td><th scope=\"row\">{}</th><td>{}</td><td>{}</td><td class=\"number\">{}</td>",
+            "<tr><td>{}</td><th scope=\"row\">{}</th><td>{}</td><td>{}</td>\
+             <td class=\"number\">{}</td>",
             section_name(figure.section),
             Text(&figure.subject),
             Text(&figure.backend),

@@ -297,8 +297,8 @@ fn line_plot(
         let y = y_at(tick);
         let _ = writeln!(
             body,
-            "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right:.1}\"/><text class=\"faint\" x=\"{:.1}\" \
-             y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            "<path class=\"grid\" d=\"M{left:.1} {y:.1}H{right:.1}\"/>\
+             <text class=\"faint\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
             left - 5.0,
             y + 4.0,
             Text(&short(unit, tick))
@@ -318,8 +318,8 @@ fn line_plot(
     }
     let _ = writeln!(
         body,
-        "<path class=\"axis\" d=\"M{left:.1} {top:.1}V{bottom:.1}H{right:.1}\"/><text class=\"faint\" \
-         x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
+        "<path class=\"axis\" d=\"M{left:.1} {top:.1}V{bottom:.1}H{right:.1}\"/>\
+         <text class=\"faint\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
         f64::midpoint(left, right),
         HEIGHT - 4.0,
         Text(x_label)
@@ -347,8 +347,8 @@ fn line_plot(
         }
         let _ = writeln!(
             body,
-            "<g class=\"s{}\"><path class=\"series\" d=\"{path}\"/>{marks}<g transform=\"translate({} \
-             32)\">{}<text x=\"8\" y=\"4\">{}</text></g></g>",
+            "<g class=\"s{}\"><path class=\"series\" d=\"{path}\"/>{marks}\
+             <g transform=\"translate({} 32)\">{}<text x=\"8\" y=\"4\">{}</text></g></g>",
             i % SERIES.len(),
             14.0 + 110.0 * i as f64,
             mark(i, 0.0, 0.0),

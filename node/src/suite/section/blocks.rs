@@ -14,7 +14,8 @@ use crate::{
 };
 use pvf_host_core::ValidationHost;
 
-/// What a block of so many transfers may take, as a share of what the reference implementation does.
+/// What a block of so many transfers may take, as a share of what the reference implementation
+/// does.
 fn bound(transfers: usize) -> f64 {
     match transfers {
         ..100 => 0.2,

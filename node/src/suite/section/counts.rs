@@ -36,15 +36,14 @@ async fn measure(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure> {
         precheck(host, &guest.request.pvf).await?;
         validate_many(host, &guest.request, 3, 1).await?;
         let workers = execute_workers();
-        let [worker] = workers[..] else {
-            let message = format!("there are {} workers, not one", workers.len());
-            return Err(Failure::runtime("counts", message));
-        };
+        if workers.is_empty() {
+            return Err(Failure::runtime("counts", "there is no worker"));
+        }
         let mut found = Found::default();
         for what in What::ALL {
             lab.say(about, &format!("counting {}", what.name()));
             let mut counters =
-                match Counters::start(what, worker) {
+                match Counters::start(what, &workers) {
                     Ok(counters) => counters,
                     Err(reason) => {
                         found.figures.extend(Who::ALL.map(|who| {

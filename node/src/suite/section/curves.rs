@@ -183,8 +183,8 @@ async fn pvfs(lab: &Lab<'_>, guest: &Guest, count: usize) -> Result<Measured, Fa
     lab.on_host(&cache, |_| {}, work).await
 }
 
-/// The same guest as another PVF: with a custom section in WebAssembly; else with another limit on the
-/// logical stack, which makes it another artifact.
+/// The same guest as another PVF: with a custom section in WebAssembly; else with another limit on
+/// the logical stack, which makes it another artifact.
 fn variant(guest: &Guest, i: usize) -> Result<Pvf, Failure> {
     let mut code = guest.decompressed()?;
     if code.starts_with(b"\0asm") {
@@ -276,7 +276,8 @@ struct PeakMemory;
 
 impl PeakMemory {
     fn begin() -> Self {
-        // Forgets the peak so far. Without it, points come after smaller ones, and show at most theirs.
+        // Forgets the peak so far. Without it, points come after smaller ones, and show at most
+        // theirs.
         let _ = fs::write("/proc/self/clear_refs", "5");
         Self
     }

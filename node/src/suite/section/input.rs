@@ -1,7 +1,7 @@
 //! A block of 5 MiB, beside one copy of it into fresh memory.
 //!
-//! The adder reads sixteen bytes of its block and ignores what follows, so that what is measured is the
-//! way of a block to its guest.
+//! The adder reads sixteen bytes of its block and ignores what follows, so that what is measured is
+//! the way of a block to its guest.
 
 use crate::{
     cli::Section,

@@ -109,8 +109,8 @@ async fn after_an_upgrade(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure
     let name = "preparing again after an upgrade, by preparing in full";
     let of = (Unit::Ratio, Better::Less);
     let compares = format!(
-        "the precheck of the same code with {CHANGED} % of its functions changed, where the old one \
-         was prepared, by its precheck where nothing was; the median of the rounds"
+        "the precheck of the same code with {CHANGED} % of its functions changed, where the old \
+         one was prepared, by its precheck where nothing was; the median of the rounds"
     );
     let mut found = Found::default();
     let failed = |reason| Failure::runtime("upgrade", reason);
