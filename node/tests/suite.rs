@@ -43,6 +43,7 @@ const FIGURES: &[(&str, &str, &str, &str)] = &[
     ("input", "adder, block of 5 MiB", "all of it, by one copy", "ratio"),
     ("restart", "adder", "first execution", "ms"),
     ("restart", "adder", "load", "ms"),
+    ("restart", "adder", "first execution, no worker standing by", "ms"),
     ("restart", "adder", "worker spawn to ready", "ms"),
     ("restart", "adder", "first execution by load", "ratio"),
     ("prepare", "adder", "precheck", "ms"),

@@ -11,6 +11,7 @@ use crate::{
     temporary::TemporaryCache,
     timing::{precheck, validate},
 };
+use pvf_host_core::{Config, ValidationHost};
 use std::time::Duration;
 
 /// How many times the artifact's load time it may take.
@@ -46,15 +47,21 @@ async fn measure(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure> {
     lab.say(about, "preparing");
     let prepare = async |host: &_| precheck(host, &guest.request.pvf).await;
     lab.on_host(&cache, |_| {}, prepare).await?;
-    let mut restarts = Vec::new();
+    let (mut restarts, mut alone) = (vec![], vec![]);
     for _ in 0..lab.scale.restarts {
         lab.say(about, "restarting");
-        restarts.push(lab.on_host(&cache, |_| {}, async |host| restart(host, guest).await).await?);
+        let work = async |host: &_| restart(host, guest).await;
+        restarts.push(lab.on_host(&cache, |_| {}, work).await?);
+        lab.say(about, "restarting with no worker that stands by");
+        let configure = |config: &mut Config| config.standby_worker = false;
+        alone.push(lab.on_host(&cache, configure, work).await?);
     }
     let mut found = Found::default();
     found.times(about, "first execution", restarts.iter().map(|restart| restart.first));
     found.times(about, "load", restarts.iter().map(|restart| restart.load));
-    found.times(about, "worker spawn to ready", restarts.iter().map(|restart| restart.ready));
+    let firsts = alone.iter().map(|restart| restart.first);
+    found.times(about, "first execution, no worker standing by", firsts);
+    found.times(about, "worker spawn to ready", alone.iter().map(|restart| restart.ready));
     let ratio = |restart: &Restart| restart.first.as_secs_f64() / restart.load.as_secs_f64();
     let ratios: Vec<_> = restarts.iter().map(ratio).collect();
     let of = (Unit::Ratio, Better::Less);
@@ -68,8 +75,8 @@ async fn measure(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure> {
         found.goals.push(Goal::new(
             about,
             name,
-            "the first execution, from leaving the queue, less the next one: reading the artifact, \
-             starting the worker, loading",
+            "with no worker standing by, the first execution, from leaving the queue, less the next \
+             one: reading the artifact, starting the worker, loading",
             (Unit::Ms, Better::Less),
             found.median(about, name).ok_or("no restarts".to_owned()),
             Some(READY),
@@ -78,7 +85,7 @@ async fn measure(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure> {
     Ok(found)
 }
 
-async fn restart(host: &pvf_host_core::ValidationHost, guest: &Guest) -> Result<Restart, Failure> {
+async fn restart(host: &ValidationHost, guest: &Guest) -> Result<Restart, Failure> {
     let broken = || Failure::runtime("report", "the host does not say what an execution took");
     let (first, validation) = validate(host, &guest.request).await?;
     let report = validation.execute.ok_or_else(broken)?;
