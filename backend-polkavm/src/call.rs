@@ -88,7 +88,7 @@ fn export(linked: &Linked, name: &str) -> Result<ProgramCounter, ExecuteError> {
 /// Runs the guest until the call returns.
 fn run(linked: &Linked, guest: &mut Guest) -> Result<(), ExecuteError> {
     loop {
-        match guest.instance().run() {
+        match guest.run() {
             Ok(InterruptKind::Ecalli(number)) => {
                 host_call(linked, guest, number)?;
                 if linked.resume_by_address {

@@ -1,6 +1,7 @@
 //! One instance with its state, and what host functions see of it.
 
-use polkavm::{MemoryProtection, ProgramCounter, RawInstance, Reg};
+use crate::shortcut::Shortcut;
+use polkavm::{InterruptKind, MemoryProtection, ProgramCounter, RawInstance, Reg};
 use pvf_host_core::backend::{GuestLog, LogLevel};
 use pvf_host_functions::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
 use std::{
@@ -20,12 +21,15 @@ pub(crate) struct Guest {
     heap_end: u32,
     /// The end of what the host's allocator has of the heap. The guest has the rest.
     arena_end: u32,
+    /// How compiled code reaches the allocator.
+    shortcut: Option<Shortcut>,
     /// Why the machine had no memory to give.
     pub(crate) machine_failed: Option<String>,
 }
 
 impl Guest {
-    pub(crate) fn new(instance: RawInstance, heap_end: u32) -> Self {
+    /// `shortcut` is that of the instance's module.
+    pub(crate) fn new(instance: RawInstance, heap_end: u32, shortcut: Option<Shortcut>) -> Self {
         Self {
             is_64_bit: instance.is_64_bit(),
             arena_end: instance.module().memory_map().heap_base(),
@@ -33,6 +37,7 @@ impl Guest {
             call: CallState::default(),
             log: Box::new(()),
             heap_end,
+            shortcut,
             machine_failed: None,
         }
     }
@@ -50,6 +55,18 @@ impl Guest {
     pub(crate) fn begin(&mut self, log: Box<dyn GuestLog>) {
         self.call = CallState::new(self.arena_end);
         self.log = log;
+    }
+
+    /// Runs the guest until it needs something, or ends.
+    #[inline]
+    pub(crate) fn run(&mut self) -> Result<InterruptKind, polkavm::Error> {
+        let instance = self.instance.get_mut();
+        match &mut self.shortcut {
+            Some(shortcut) => {
+                shortcut.run(instance, self.call.allocator.as_deref_mut(), self.arena_end)
+            }
+            None => instance.run(),
+        }
     }
 
     #[inline]

@@ -10,7 +10,8 @@
 //!   afterwards begins with the call.
 //! * `instance` is one instance with its state, and what host functions see of it. `memory` says how
 //!   much of it there may be.
-//! * `host_calls` passes arguments and results of host functions in registers.
+//! * `host_calls` passes arguments and results of host functions in registers. `shortcut` lets compiled
+//!   code reach the allocator without that.
 //! * `call` makes the call, and says what its end means.
 //! * `engine` has the engine's settings, and why they are so.
 //!
@@ -35,6 +36,8 @@ mod memory;
 mod prepare;
 mod program;
 mod sbrk;
+#[cfg_attr(not(target_arch = "x86_64"), path = "no_shortcut.rs")]
+mod shortcut;
 
 pub use memory::{MAX_DATA, MAX_STACK};
 

@@ -8,6 +8,7 @@ use crate::{
     memory,
     prepare::Prepared,
     sbrk,
+    shortcut::Shortcut,
 };
 use parity_scale_codec::DecodeAll;
 use polkavm::{CompileError, Module, ProgramBlob};
@@ -43,37 +44,47 @@ pub(crate) fn load(
         .map_err(|_| refused("not an artifact of this backend".into()))?;
     let program = ProgramBlob::parse(program.into()).map_err(|e| refused(e.to_string()))?;
     let map = memory::map(&program).map_err(refused)?;
-    let config = engine::module_config(params);
+    let names = program.imports().iter().map(|import| {
+        let name = import.map(|symbol| String::from_utf8_lossy(symbol.as_bytes()).into_owned());
+        name.unwrap_or_default()
+    });
+    let names: Vec<_> = names.collect();
+    let imports: Vec<_> = names.iter().map(|name| link(name, params)).collect();
+    let mut config = engine::module_config(params);
+    let shortcut = (kind == Kind::Compiler).then(|| Shortcut::new(program.isa().is_64_bit()));
+    if let Some(shortcut) = &shortcut {
+        let offered =
+            names.iter().zip(&imports).map(|(name, import)| import.is_ok().then_some(&name[..]));
+        config.set_custom_codegen(shortcut.codegen(offered));
+    }
     let module =
         Module::from_blob(&engine, &config, program.clone()).map_err(|error| match error {
             CompileError::ValidationFailed(reason) => LoadError::from(refused(reason)),
             CompileError::Error(error) => machine(error).into(),
         })?;
+    if !shortcut.as_ref().is_none_or(|shortcut| shortcut.check(&module)) {
+        return Err(refused("the compiler's calls of imports are not as expected".into()).into());
+    }
     let guest = match memory::heap_end(&map, params.memory_pages_limit()) {
         Ok(heap_end) => {
             let mut instance = module.instantiate().map_err(machine)?;
             // Gives back the memory that was written to make it zero: each job would have to copy it.
             instance.reset_memory().map_err(machine)?;
-            Ok(Box::new(Guest::new(instance, heap_end)))
+            Ok(Box::new(Guest::new(instance, heap_end, shortcut)))
         }
         // The code's own doing, so every candidate's verdict.
         Err(reason) => Err(ExecuteError::OutOfMemory(reason)),
     };
-    let imports = program.imports().iter().map(|import| {
-        let name = import.map(|symbol| String::from_utf8_lossy(symbol.as_bytes()).into_owned());
-        link(name.unwrap_or_default(), params)
-    });
-    let imports = imports.collect();
     let max_gas = params.max_gas();
     let resume_by_address = kind == Kind::Compiler && max_gas.is_none();
     Ok(Loaded::new(Linked { program, sbrk, imports, resume_by_address, max_gas }, guest))
 }
 
-fn link(name: String, params: &ExecutorParams) -> Result<HostCall, MissingFunction> {
+fn link(name: &str, params: &ExecutorParams) -> Result<HostCall, MissingFunction> {
     // A program does not say of what type its imports are.
-    let is_offered = HostFunction::find(&name).is_some_and(|it| it.is_offered(params, true));
-    match host_calls::find(&name) {
+    let is_offered = HostFunction::find(name).is_some_and(|it| it.is_offered(params, true));
+    match host_calls::find(name) {
         Some(host_call) if is_offered => Ok(host_call),
-        _ => Err(MissingFunction(name)),
+        _ => Err(MissingFunction(name.to_owned())),
     }
 }

@@ -4,7 +4,9 @@
 
 use crate::error::is_of_machine;
 use pvf_host_core::backend::{GuestLog, LogLevel};
-use pvf_host_functions::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
+use pvf_host_functions::{
+    Allocator, CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE, Window,
+};
 use std::{borrow::Cow, ptr::NonNull, slice};
 use wasmtime::{Memory, ResourceLimiter, StoreContextMut};
 
@@ -194,6 +196,15 @@ impl GuestContext for Guest<'_> {
     #[inline]
     fn state(&mut self) -> &mut CallState {
         &mut self.store.data_mut().call
+    }
+
+    #[inline]
+    fn heap(&mut self) -> Option<(&mut Allocator, Window<'_>)> {
+        self.memory?;
+        // SAFETY: as in `slice_mut`. The allocator is part of the store's data, not of the memory.
+        let bytes = unsafe { slice::from_raw_parts_mut(self.base.as_ptr(), self.size) };
+        let allocator = self.store.data_mut().call.allocator.as_deref_mut()?;
+        Some((allocator, Window::new(0, bytes)))
     }
 
     fn log(&mut self, level: LogLevel, target: &str, message: &str) {

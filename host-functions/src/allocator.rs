@@ -23,6 +23,10 @@
 //! believed as far as the rules below go, since a guest may rely on what happens then. Any error
 //! poisons the allocator; the guest traps anyway.
 //!
+//! Almost every request is served from memory that is there already, and nothing is wrong with it.
+//! [`Allocator::allocate_in`] and [`Allocator::deallocate_in`] do that and nothing else, on memory that
+//! can be reached directly. What they leave, the ordinary functions do from the beginning.
+//!
 //! Arithmetic that leaves 32 bits wraps where it is visible to the guest, as it does in the
 //! reference implementation as it is deployed: a heap that fills all of 4 GiB begins again at 0.
 
@@ -51,6 +55,36 @@ pub struct Allocator {
     /// The memory's size when last seen.
     memory_size: u64,
     poisoned: bool,
+}
+
+/// The memory from which an allocator serves, where it can be reached directly.
+///
+/// It must end where [`GuestMemory::size`] says that the memory ends, and begin at or before where the
+/// heap begins.
+#[derive(Debug)]
+pub struct Window<'a> {
+    begin: u32,
+    bytes: &'a mut [u8],
+}
+
+impl<'a> Window<'a> {
+    /// What the guest has at the address `begin`.
+    #[inline]
+    pub fn new(begin: u32, bytes: &'a mut [u8]) -> Self {
+        Self { begin, bytes }
+    }
+
+    #[inline]
+    fn end(&self) -> u64 {
+        u64::from(self.begin) + self.bytes.len() as u64
+    }
+
+    /// The header at this address, if the `total` bytes from there on, it included, are all inside.
+    #[inline]
+    fn header(&mut self, address: u32, total: u32) -> Option<&mut [u8; HEADER as usize]> {
+        let at = address.checked_sub(self.begin)? as usize;
+        self.bytes.get_mut(at..at + total as usize)?.first_chunk_mut()
+    }
 }
 
 /// Why the allocator refused.
@@ -100,7 +134,6 @@ impl Allocator {
     /// # Errors
     ///
     /// See [`AllocatorError`]. All later calls fail.
-    #[inline]
     pub fn allocate<M>(&mut self, memory: &mut M, size: u32) -> Result<u32, AllocatorError>
     where
         M: GuestMemory + ?Sized,
@@ -115,7 +148,6 @@ impl Allocator {
     /// # Errors
     ///
     /// See [`AllocatorError`]. All later calls fail.
-    #[inline]
     pub fn deallocate<M>(&mut self, memory: &mut M, ptr: u32) -> Result<(), AllocatorError>
     where
         M: GuestMemory + ?Sized,
@@ -123,6 +155,54 @@ impl Allocator {
         let result = self.try_deallocate(memory, ptr);
         self.poisoned |= result.is_err();
         result
+    }
+
+    /// Allocates like [`allocate`](Self::allocate), if that takes nothing but memory that is there
+    /// already. Otherwise nothing has happened.
+    #[inline]
+    pub fn allocate_in(&mut self, window: &mut Window<'_>, size: u32) -> Option<u32> {
+        if self.poisoned || window.end() < self.memory_size || size > MAX_ALLOCATION {
+            return None;
+        }
+        let (order, total) = block(size);
+        let free = &mut self.free[order as usize];
+        let top = *free;
+        let address = if top == NIL { self.bump } else { top };
+        let header = window.header(address, total)?;
+        if top == NIL {
+            self.bump = address.wrapping_add(total);
+        } else {
+            let raw = u64::from_le_bytes(*header);
+            if raw & IN_USE != 0 {
+                return None;
+            }
+            *free = raw as u32;
+        }
+        *header = (IN_USE | u64::from(order)).to_le_bytes();
+        self.in_use = self.in_use.wrapping_add(total);
+        self.memory_size = window.end();
+        Some(address.wrapping_add(HEADER))
+    }
+
+    /// Frees like [`deallocate`](Self::deallocate), if nothing is wrong. Otherwise nothing has happened:
+    /// the result is `None`.
+    #[inline]
+    pub fn deallocate_in(&mut self, window: &mut Window<'_>, ptr: u32) -> Option<()> {
+        if self.poisoned || window.end() < self.memory_size {
+            return None;
+        }
+        let address = ptr.checked_sub(HEADER)?;
+        let header = window.header(address, HEADER)?;
+        let raw = u64::from_le_bytes(*header);
+        if raw & IN_USE == 0 {
+            return None;
+        }
+        let order = raw as u32;
+        let top = self.free.get_mut(order as usize)?;
+        self.in_use = self.in_use.checked_sub((MIN_BLOCK << order) + HEADER)?;
+        *header = u64::from(std::mem::replace(top, address)).to_le_bytes();
+        self.memory_size = window.end();
+        Some(())
     }
 
     #[inline]
@@ -134,9 +214,7 @@ impl Allocator {
         if size > MAX_ALLOCATION {
             return Err(AllocatorError::TooLarge);
         }
-        let block = size.max(MIN_BLOCK).next_power_of_two();
-        let order = block.trailing_zeros() - MIN_BLOCK.trailing_zeros();
-        let total = block + HEADER;
+        let (order, total) = block(size);
         let top = self.free[order as usize];
         let header = if top == NIL {
             self.bump(memory, total)?
@@ -214,6 +292,14 @@ impl Allocator {
         self.bump = header.wrapping_add(total);
         Ok(header)
     }
+}
+
+/// The order of the block for a request of at most [`MAX_ALLOCATION`], and its bytes with its header.
+#[inline]
+fn block(size: u32) -> (u32, u32) {
+    // The logarithm of the power of two that is not below the size.
+    let log = u32::BITS - (size.max(MIN_BLOCK) - 1).leading_zeros();
+    (log - MIN_BLOCK.trailing_zeros(), (1 << log) + HEADER)
 }
 
 /// Grows the memory to at least `end` bytes: to the size that it prefers if the limit allows, else up

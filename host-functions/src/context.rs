@@ -1,6 +1,6 @@
 //! What one call into a guest carries.
 
-use crate::{Allocator, FatPointer, GuestMemory, HostError, MemoryError};
+use crate::{Allocator, FatPointer, GuestMemory, HostError, MemoryError, Window};
 use pvf_host_core::backend::LogLevel;
 
 /// What the host remembers about a guest, from its start function to the end of the one call into
@@ -43,6 +43,13 @@ pub trait GuestContext: GuestMemory {
     /// What is remembered about this call.
     fn state(&mut self) -> &mut CallState;
 
+    /// The allocator, and the memory from which it serves, if there is an allocator and the engine can
+    /// lend memory. Makes allocations fast, and nothing else.
+    #[inline]
+    fn heap(&mut self) -> Option<(&mut Allocator, Window<'_>)> {
+        None
+    }
+
     /// Takes one log line. The guest learns nothing of what becomes of it.
     fn log(&mut self, level: LogLevel, target: &str, message: &str);
 
@@ -51,11 +58,14 @@ pub trait GuestContext: GuestMemory {
     /// # Errors
     ///
     /// When the allocator refuses, or there is none.
+    #[inline]
     fn allocate(&mut self, size: u32) -> Result<u32, HostError> {
-        let mut allocator = self.state().allocator.take().ok_or(MemoryError::NotReady)?;
-        let result = allocator.allocate(self, size);
-        self.state().allocator = Some(allocator);
-        Ok(result?)
+        if let Some((allocator, mut window)) = self.heap()
+            && let Some(ptr) = allocator.allocate_in(&mut window, size)
+        {
+            return Ok(ptr);
+        }
+        allocate_anyhow(self, size)
     }
 
     /// Gives guest memory back.
@@ -63,11 +73,14 @@ pub trait GuestContext: GuestMemory {
     /// # Errors
     ///
     /// When the allocator refuses, or there is none.
+    #[inline]
     fn deallocate(&mut self, ptr: u32) -> Result<(), HostError> {
-        let mut allocator = self.state().allocator.take().ok_or(MemoryError::NotReady)?;
-        let result = allocator.deallocate(self, ptr);
-        self.state().allocator = Some(allocator);
-        Ok(result?)
+        if let Some((allocator, mut window)) = self.heap()
+            && let Some(()) = allocator.deallocate_in(&mut window, ptr)
+        {
+            return Ok(());
+        }
+        deallocate_anyhow(self, ptr)
     }
 
     /// Hands `bytes` to the guest in memory allocated for them.
@@ -81,6 +94,32 @@ pub trait GuestContext: GuestMemory {
         self.write(ptr, bytes)?;
         Ok(FatPointer { ptr, len })
     }
+}
+
+/// Allocates, whatever it takes.
+#[cold]
+#[inline(never)]
+fn allocate_anyhow<C>(guest: &mut C, size: u32) -> Result<u32, HostError>
+where
+    C: GuestContext + ?Sized,
+{
+    let mut allocator = guest.state().allocator.take().ok_or(MemoryError::NotReady)?;
+    let result = allocator.allocate(guest, size);
+    guest.state().allocator = Some(allocator);
+    Ok(result?)
+}
+
+/// Frees, or says what is wrong.
+#[cold]
+#[inline(never)]
+fn deallocate_anyhow<C>(guest: &mut C, ptr: u32) -> Result<(), HostError>
+where
+    C: GuestContext + ?Sized,
+{
+    let mut allocator = guest.state().allocator.take().ok_or(MemoryError::NotReady)?;
+    let result = allocator.deallocate(guest, ptr);
+    guest.state().allocator = Some(allocator);
+    Ok(result?)
 }
 
 #[cfg(test)]

@@ -40,7 +40,7 @@ mod runtime_version;
 mod table;
 pub mod trie;
 
-pub use allocator::{Allocator, AllocatorError, MAX_ALLOCATION};
+pub use allocator::{Allocator, AllocatorError, MAX_ALLOCATION, Window};
 pub use context::{CallState, GuestContext, MAX_PANIC_MESSAGE};
 pub use error::{HostCallError, HostError};
 pub use failure::{IMPORT_MODULE, MissingFunction};

@@ -8,7 +8,9 @@ pub mod calls;
 pub mod heap;
 mod script;
 
-use crate::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
+use crate::{
+    Allocator, CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE, Window,
+};
 use pvf_host_core::backend::LogLevel;
 use std::borrow::Cow;
 
@@ -19,7 +21,8 @@ pub struct TestGuest {
     pub memory: Vec<u8>,
     /// What it logged: level, target and message of each line.
     pub lines: Vec<(LogLevel, String, String)>,
-    /// Whether [`bytes`](GuestMemory::bytes) copies what it could borrow, as some engines must.
+    /// Whether [`bytes`](GuestMemory::bytes) copies what it could borrow, as some engines must, and
+    /// [`heap`](GuestContext::heap) lends nothing.
     pub copies: bool,
     page_limit: u32,
     state: CallState,
@@ -74,6 +77,13 @@ impl GuestMemory for TestGuest {
 impl GuestContext for TestGuest {
     fn state(&mut self) -> &mut CallState {
         &mut self.state
+    }
+
+    fn heap(&mut self) -> Option<(&mut Allocator, Window<'_>)> {
+        if self.copies {
+            return None;
+        }
+        Some((self.state.allocator.as_deref_mut()?, Window::new(0, &mut self.memory)))
     }
 
     fn log(&mut self, level: LogLevel, target: &str, message: &str) {

@@ -253,12 +253,60 @@ fn the_allocator_does_what_a_simple_model_does() {
         total.freed += counts.freed;
         total.grown += counts.grown;
         total.errors += counts.errors;
+        total.done_directly += counts.done_directly;
     }
     // The scripts reach everything.
     assert!(total.reused > 1_000, "{total:?}");
     assert!(total.freed > 2_000, "{total:?}");
     assert!(total.grown > 20, "{total:?}");
     assert!(total.errors > 100, "{total:?}");
+    assert!(total.done_directly > 3_000, "{total:?}");
+}
+
+/// What is left to the ordinary functions has changed nothing, whatever is wrong.
+#[test]
+fn what_can_not_be_done_directly_is_left_as_it_was() {
+    let with_header = |raw: u64, free_before: bool| {
+        let mut guest = TestGuest::new(1, 1);
+        let mut heap = Allocator::new(0);
+        let ptr = heap.allocate(&mut guest, 8).unwrap();
+        if free_before {
+            heap.deallocate(&mut guest, ptr).unwrap();
+        }
+        guest.write_u64(0, raw).unwrap();
+        (guest, heap)
+    };
+    let check =
+        |(mut guest, mut heap): (TestGuest, Allocator), begin: u32, free: bool, arg: u32| {
+            let before = (format!("{heap:?}"), guest.memory.clone());
+            let mut window = Window::new(begin, &mut guest.memory[begin as usize..]);
+            let done = if free {
+                heap.deallocate_in(&mut window, arg).is_some()
+            } else {
+                heap.allocate_in(&mut window, arg).is_some()
+            };
+            assert!(!done, "{free} {arg}");
+            assert!(before == (format!("{heap:?}"), guest.memory), "{free} {arg}");
+        };
+    // Allocating: too much at all, more than there is, from a list that is not as it should be.
+    check(with_header(IN_USE, false), 0, false, MAX_ALLOCATION + 1);
+    check(with_header(IN_USE, false), 0, false, PAGE);
+    check(with_header(IN_USE, true), 0, false, 8);
+    check(with_header(u64::from(NIL), true), 8, false, 8);
+    // Freeing: no header, none in use, one of no order, more than was allocated.
+    check(with_header(IN_USE, false), 0, true, 7);
+    check(with_header(IN_USE, false), 0, true, PAGE + 1);
+    check(with_header(0, false), 0, true, 8);
+    check(with_header(IN_USE | 23, false), 0, true, 8);
+    check(with_header(IN_USE | 22, false), 0, true, 8);
+    check(with_header(IN_USE, false), 8, true, 8);
+    // After an error, and when memory has shrunk.
+    let (mut guest, mut heap) = with_header(IN_USE, false);
+    heap.allocate(&mut guest, MAX_ALLOCATION + 1).unwrap_err();
+    check((guest, heap), 0, true, 8);
+    let (mut guest, heap) = with_header(IN_USE, false);
+    guest.memory.pop();
+    check((guest, heap), 0, true, 8);
 }
 
 /// A memory at whose end the guest takes 100 bytes for itself whenever it can.

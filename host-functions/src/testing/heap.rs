@@ -4,9 +4,16 @@
 //! blocks are in use, a stack of free ones per size, where fresh memory begins, how many pages there
 //! are. It keeps nothing in the guest's memory. A guest that writes over the allocator's headers
 //! leaves the model behind; from there on only what always holds is checked.
+//!
+//! A second allocator does the same on memory that it reaches directly, of which the first part may be
+//! out of its reach, as it is with some engines. As long as that is possible, it must give the same
+//! results, grow its memory in the same way, and write the same into it, whatever the guest does.
 
+use super::TestGuest;
 use super::script::Script;
-use crate::{Allocator, AllocatorError, GrowError, GuestMemory, MAX_ALLOCATION, MemoryError};
+use crate::{
+    Allocator, AllocatorError, GrowError, GuestMemory, MAX_ALLOCATION, MemoryError, Window,
+};
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
@@ -30,6 +37,8 @@ pub struct Counts {
     pub grown: usize,
     /// Errors but for those after an error.
     pub errors: usize,
+    /// What was done on memory that is reached directly.
+    pub done_directly: usize,
 }
 
 /// Uses an allocator and its model as the script says.
@@ -54,8 +63,15 @@ pub fn check(script: &[u8]) -> Counts {
         _ => u32::from(script.u16()),
     };
     let memory = Sparse { pages, page_limit, chunks: HashMap::new() };
+    let twin = Twin {
+        guest: TestGuest::new(pages, page_limit),
+        heap: Allocator::new(heap_base),
+        // Where the heap begins, or before.
+        begin: if (pages + page_limit).is_multiple_of(2) { 0 } else { heap_base },
+    };
     let mut run = Run {
         memory,
+        twin: Some(twin),
         heap: Allocator::new(heap_base),
         model: Some(Model::new(heap_base, pages, page_limit)),
         failed: false,
@@ -73,12 +89,17 @@ pub fn check(script: &[u8]) -> Counts {
         model.check_headers(&run.memory);
         model.check_contents(&run.memory);
     }
+    if let Some(twin) = &run.twin {
+        twin.check_memory(&run.memory);
+    }
     run.counts
 }
 
 struct Run {
     memory: Sparse,
     heap: Allocator,
+    /// `None` once it would need too much memory.
+    twin: Option<Twin>,
     /// `None` once the guest has written what it should not have.
     model: Option<Model>,
     failed: bool,
@@ -115,6 +136,9 @@ impl Run {
             15 if script.u8() < 32 => self.tamper(script),
             _ => {
                 let pages = u32::from(script.u8()) / 128;
+                if let Some(twin) = &mut self.twin {
+                    let _ = twin.guest.grow(pages);
+                }
                 if self.memory.grow(pages).is_ok()
                     && let Some(model) = &mut self.model
                 {
@@ -128,6 +152,11 @@ impl Run {
     fn allocate(&mut self, size: u32) {
         let pages = self.memory.pages;
         let result = self.heap.allocate(&mut self.memory, size);
+        self.twin.take_if(|_| self.memory.pages > Twin::MAX_PAGES);
+        if let Some(twin) = &mut self.twin {
+            assert_eq!(twin.allocate(size, &mut self.counts), result, "directly, {size} bytes");
+            assert_eq!(twin.guest.size(), self.memory.size(), "directly, {size} bytes");
+        }
         self.counts.grown += usize::from(self.memory.pages > pages);
         if let Some(model) = &mut self.model {
             let fresh = model.fresh;
@@ -149,6 +178,9 @@ impl Run {
         }
         for (at, stamp) in model.stamps(ptr) {
             self.memory.write_u64(at, stamp).expect("a block lies within the memory");
+            if let Some(twin) = &mut self.twin {
+                twin.guest.write_u64(at, stamp).expect("a block lies within the memory");
+            }
         }
     }
 
@@ -160,6 +192,9 @@ impl Run {
             model.check_contents(&self.memory);
         }
         let result = self.heap.deallocate(&mut self.memory, ptr);
+        if let Some(twin) = &mut self.twin {
+            assert_eq!(twin.free(ptr, &mut self.counts), result, "freeing {ptr} directly");
+        }
         if let Some(model) = &mut self.model {
             assert_eq!(result, model.free(ptr), "freeing {ptr}");
             model.check_headers(&self.memory);
@@ -182,6 +217,9 @@ impl Run {
         };
         if self.memory.write_u64(ptr.wrapping_sub(8), word).is_ok() {
             self.model = None;
+            if let Some(twin) = &mut self.twin {
+                twin.guest.write_u64(ptr.wrapping_sub(8), word).expect("it is as large");
+            }
         }
     }
 
@@ -194,6 +232,53 @@ impl Run {
             assert_ne!(result, Err(AllocatorError::MemoryShrunk), "it never shrinks here");
             self.failed = true;
             self.counts.errors += 1;
+        }
+    }
+}
+
+/// An allocator that reaches its memory directly where it can.
+struct Twin {
+    guest: TestGuest,
+    heap: Allocator,
+    /// Where the memory begins that it reaches.
+    begin: u32,
+}
+
+impl Twin {
+    const MAX_PAGES: u32 = 64;
+
+    fn window(&mut self) -> Option<(&mut Allocator, Window<'_>)> {
+        let bytes = self.guest.memory.get_mut(self.begin as usize..)?;
+        Some((&mut self.heap, Window::new(self.begin, bytes)))
+    }
+
+    fn allocate(&mut self, size: u32, counts: &mut Counts) -> Result<u32, AllocatorError> {
+        if let Some((heap, mut window)) = self.window()
+            && let Some(ptr) = heap.allocate_in(&mut window, size)
+        {
+            counts.done_directly += 1;
+            return Ok(ptr);
+        }
+        self.heap.allocate(&mut self.guest, size)
+    }
+
+    fn free(&mut self, ptr: u32, counts: &mut Counts) -> Result<(), AllocatorError> {
+        if let Some((heap, mut window)) = self.window()
+            && let Some(()) = heap.deallocate_in(&mut window, ptr)
+        {
+            counts.done_directly += 1;
+            return Ok(());
+        }
+        self.heap.deallocate(&mut self.guest, ptr)
+    }
+
+    /// Everything that was ever written, in one of the two or in both.
+    fn check_memory(&self, memory: &Sparse) {
+        const CHUNK: usize = Sparse::CHUNK as usize;
+        let zero = [0; CHUNK];
+        for (index, chunk) in self.guest.memory.chunks(CHUNK).enumerate() {
+            let expected = memory.chunks.get(&(index as u64)).unwrap_or(&zero);
+            assert!(chunk == expected, "memory at {}", index * CHUNK);
         }
     }
 }

@@ -1,0 +1,40 @@
+//! Where the engine has no compiler there is no shortcut.
+
+use polkavm::{CustomCodegen, InterruptKind, Module, RawInstance};
+use polkavm_assembler::Assembler;
+use pvf_host_functions::Allocator;
+
+/// The compiled code's way to the allocator, of which there is none.
+pub(crate) struct Shortcut;
+
+impl Shortcut {
+    pub(crate) fn new(_: bool) -> Self {
+        Self
+    }
+
+    pub(crate) fn codegen<'a>(&self, _: impl Iterator<Item = Option<&'a str>>) -> Codegen {
+        Codegen
+    }
+
+    pub(crate) fn check(&self, _: &Module) -> bool {
+        true
+    }
+
+    pub(crate) fn run(
+        &mut self,
+        instance: &mut RawInstance,
+        _: Option<&mut Allocator>,
+        _: u32,
+    ) -> Result<InterruptKind, polkavm::Error> {
+        instance.run()
+    }
+}
+
+/// Adds no instruction.
+pub(crate) struct Codegen;
+
+impl CustomCodegen for Codegen {
+    fn should_emit_ecalli(&self, _: u32, _: &mut Assembler) -> bool {
+        true
+    }
+}
