@@ -2,7 +2,7 @@
 
 use crate::shortcut::Shortcut;
 use polkavm::{InterruptKind, MemoryProtection, ProgramCounter, RawInstance, Reg};
-use pvf_host_core::backend::{GuestLog, LogLevel};
+use pvf_host_core::backend::{GuestLog, LogLevel, populate};
 use pvf_host_functions::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
 use std::{
     borrow::Cow,
@@ -185,6 +185,13 @@ impl GuestMemory for Guest {
         let mut array = [0; N];
         let read = self.instance.borrow_mut().read_memory_into(ptr, &mut array[..]).is_ok();
         if read { Ok(array) } else { Err(MemoryError::OutOfBounds) }
+    }
+
+    fn will_be_written(&mut self, ptr: u32, len: u32) {
+        if let Some(memory) = self.shortcut.as_ref().and_then(Shortcut::memory) {
+            let begin = memory.as_ptr().wrapping_add(ptr as usize);
+            populate(std::ptr::slice_from_raw_parts_mut(begin, len as usize));
+        }
     }
 
     #[inline]

@@ -57,6 +57,8 @@ struct Lent {
     begin: u32,
     end: u32,
     is_64_bit: bool,
+    /// Where the memory of the guest that ran last lies; null before the first call.
+    memory: *mut u8,
 }
 
 /// The compiled code's way to the allocator of one instance.
@@ -84,6 +86,7 @@ impl Shortcut {
             begin: 0,
             end: 0,
             is_64_bit,
+            memory: ptr::null_mut(),
         });
         Self { lent: NonNull::from(Box::leak(lent)), sites: Arc::default() }
     }
@@ -124,6 +127,13 @@ impl Shortcut {
         let result = instance.run();
         self.lend(ptr::null_mut(), 0, 0);
         result
+    }
+
+    /// Where the base of the guest's memory lies, once it has called the allocator. The engine does not
+    /// say.
+    pub(crate) fn memory(&self) -> Option<NonNull<u8>> {
+        // SAFETY: as in `lend`.
+        NonNull::new(unsafe { self.lent.as_ref() }.memory)
     }
 
     #[inline]
@@ -271,7 +281,7 @@ unsafe extern "sysv64" fn enter_deallocate() {
 /// # Safety
 ///
 /// As of [`reach`].
-unsafe extern "sysv64" fn allocate(lent: &Lent, size: u64, memory: *mut u8) -> u64 {
+unsafe extern "sysv64" fn allocate(lent: &mut Lent, size: u64, memory: *mut u8) -> u64 {
     // SAFETY: the same.
     let Some((allocator, mut window)) = (unsafe { reach(lent, memory) }) else { return NOT_DONE };
     match allocator.allocate_in(&mut window, size as u32) {
@@ -287,7 +297,7 @@ unsafe extern "sysv64" fn allocate(lent: &Lent, size: u64, memory: *mut u8) -> u
 /// # Safety
 ///
 /// As of [`reach`].
-unsafe extern "sysv64" fn deallocate(lent: &Lent, ptr: u64, memory: *mut u8) -> u64 {
+unsafe extern "sysv64" fn deallocate(lent: &mut Lent, ptr: u64, memory: *mut u8) -> u64 {
     // SAFETY: the same.
     let Some((allocator, mut window)) = (unsafe { reach(lent, memory) }) else { return NOT_DONE };
     allocator.deallocate_in(&mut window, ptr as u32).map_or(NOT_DONE, |()| 0)
@@ -297,8 +307,9 @@ unsafe extern "sysv64" fn deallocate(lent: &Lent, ptr: u64, memory: *mut u8) -> 
 ///
 /// `memory` is the base of the memory of the guest that [`Shortcut::run`] runs.
 #[inline]
-unsafe fn reach<'a>(lent: &Lent, memory: *mut u8) -> Option<(&'a mut Allocator, Window<'a>)> {
+unsafe fn reach<'a>(lent: &mut Lent, memory: *mut u8) -> Option<(&'a mut Allocator, Window<'a>)> {
     let mut allocator = NonNull::new(lent.allocator)?;
+    lent.memory = memory;
     let len = lent.end.saturating_sub(lent.begin) as usize;
     // SAFETY: all of the range can be read and written, as `run` has made sure, and the guest waits for
     // this call's end. Whoever runs it has lent the allocator, so uses it no sooner.

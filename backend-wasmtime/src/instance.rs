@@ -3,26 +3,39 @@
 #![expect(unsafe_code, reason = "remembers where the guest's memory lies")]
 
 use crate::error::is_of_machine;
-use pvf_host_core::backend::{GuestLog, LogLevel};
+use pvf_host_core::backend::{GuestLog, LogLevel, populate};
 use pvf_host_functions::{
     Allocator, CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE, Window,
 };
-use std::{borrow::Cow, ptr::NonNull, slice};
+use std::{borrow::Cow, cell::Cell, ptr::NonNull, slice};
 use wasmtime::{Memory, ResourceLimiter, StoreContextMut};
 
 /// The most pages that a memory with 32-bit addresses can have.
 const MAX_PAGES: u32 = 65_536;
 
+/// From how many bytes on it pays to have the kernel make their pages at once.
+const MANY_BYTES: usize = 64 << 10;
+
 /// What Wasmtime keeps beside an instance.
 pub(crate) struct State {
-    /// Set once the instance exists, so not while a start function runs.
+    /// Set once the instance exists, so not while a start function runs. Never changed after that.
     pub(crate) memory: Option<Memory>,
+    /// Where the memory lies, for the allocator.
+    seen: Cell<Seen>,
     /// New with the instance. While a start function runs it has no allocator.
     pub(crate) call: CallState,
     /// Where the guest's log lines go.
     pub(crate) log: Box<dyn GuestLog>,
     /// The limit on the memory.
     pub(crate) limiter: Limiter,
+}
+
+/// As much of the memory as there was when its size was asked for last. To look it up costs more than
+/// to allocate.
+#[derive(Clone, Copy)]
+struct Seen {
+    base: NonNull<u8>,
+    size: usize,
 }
 
 impl State {
@@ -33,7 +46,8 @@ impl State {
             has_huge_table: false,
             machine_failed: None,
         };
-        Self { memory: None, call: CallState::default(), log, limiter }
+        let seen = Cell::new(Seen { base: NonNull::dangling(), size: 0 });
+        Self { memory: None, seen, call: CallState::default(), log, limiter }
     }
 }
 
@@ -102,58 +116,37 @@ impl ResourceLimiter for Limiter {
 }
 
 /// The guest, as host functions see it.
-///
-/// Where the memory lies is looked up once, since a host function often costs less than the look-up.
 pub(crate) struct Guest<'a> {
     store: StoreContextMut<'a, State>,
-    memory: Option<Memory>,
-    base: NonNull<u8>,
-    size: usize,
 }
 
 impl<'a> Guest<'a> {
     #[inline]
     pub(crate) fn new(store: StoreContextMut<'a, State>) -> Self {
-        let memory = store.data().memory;
-        let mut guest = Self { store, memory, base: NonNull::dangling(), size: 0 };
-        guest.look_up();
-        guest
+        Self { store }
     }
 
     #[inline]
-    fn look_up(&mut self) {
-        if let Some(memory) = self.memory {
-            let bytes = memory.data_mut(&mut self.store);
-            self.size = bytes.len();
-            self.base = NonNull::from(bytes).cast();
-        }
+    fn memory(&self) -> Result<&[u8], MemoryError> {
+        let memory = self.store.data().memory.ok_or(MemoryError::NotReady)?;
+        Ok(memory.data(&self.store))
     }
 
     #[inline]
-    fn slice(&self) -> &[u8] {
-        // SAFETY: `base` and `size` are those of the memory's data, or of nothing. The memory belongs
-        // to the store, which `self` borrows for as long as it lives: nobody else reaches the memory,
-        // and it grows in `grow` alone, which looks it up anew. The result borrows `self`.
-        unsafe { slice::from_raw_parts(self.base.as_ptr(), self.size) }
-    }
-
-    #[inline]
-    fn slice_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `slice`; and the result borrows `self` mutably.
-        unsafe { slice::from_raw_parts_mut(self.base.as_ptr(), self.size) }
-    }
-
-    /// Why there is nothing at an address.
-    #[cold]
-    fn refuse(&self) -> MemoryError {
-        if self.memory.is_some() { MemoryError::OutOfBounds } else { MemoryError::NotReady }
+    fn memory_mut(&mut self) -> Result<&mut [u8], MemoryError> {
+        let memory = self.store.data().memory.ok_or(MemoryError::NotReady)?;
+        Ok(memory.data_mut(&mut self.store))
     }
 }
 
 impl GuestMemory for Guest<'_> {
-    #[inline]
     fn size(&self) -> u64 {
-        self.size as u64
+        let Some(memory) = self.store.data().memory else { return 0 };
+        let size = memory.data_size(&self.store);
+        if let Some(base) = NonNull::new(memory.data_ptr(&self.store)) {
+            self.store.data().seen.set(Seen { base, size });
+        }
+        size as u64
     }
 
     #[inline]
@@ -162,18 +155,24 @@ impl GuestMemory for Guest<'_> {
     }
 
     fn grow(&mut self, pages: u32) -> Result<u64, GrowError> {
-        let memory = self.memory.ok_or(GrowError)?;
+        let memory = self.store.data().memory.ok_or(GrowError)?;
         let grown = memory.grow(&mut self.store, u64::from(pages));
-        self.look_up();
         grown.map(|old| old * PAGE_SIZE).map_err(|_| GrowError)
     }
 
     #[inline]
     fn bytes(&self, ptr: u32, len: u32) -> Result<Cow<'_, [u8]>, MemoryError> {
         let (ptr, len) = (ptr as usize, len as usize);
-        match self.slice().get(ptr..ptr + len) {
-            Some(bytes) if self.memory.is_some() => Ok(Cow::Borrowed(bytes)),
-            _ => Err(self.refuse()),
+        let bytes = self.memory()?.get(ptr..ptr + len).ok_or(MemoryError::OutOfBounds)?;
+        Ok(Cow::Borrowed(bytes))
+    }
+
+    fn will_be_written(&mut self, ptr: u32, len: u32) {
+        let (ptr, len) = (ptr as usize, len as usize);
+        if let Ok(memory) = self.memory_mut()
+            && let Some(range) = memory.get_mut(ptr..ptr + len)
+        {
+            populate(range);
         }
     }
 
@@ -181,14 +180,12 @@ impl GuestMemory for Guest<'_> {
     fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), MemoryError> {
         let ptr = ptr as usize;
         let end = ptr.checked_add(bytes.len()).ok_or(MemoryError::OutOfBounds)?;
-        let ready = self.memory.is_some();
-        match self.slice_mut().get_mut(ptr..end) {
-            Some(range) if ready => {
-                range.copy_from_slice(bytes);
-                Ok(())
-            }
-            _ => Err(self.refuse()),
+        let range = self.memory_mut()?.get_mut(ptr..end).ok_or(MemoryError::OutOfBounds)?;
+        if bytes.len() >= MANY_BYTES {
+            populate(range);
         }
+        range.copy_from_slice(bytes);
+        Ok(())
     }
 }
 
@@ -200,11 +197,13 @@ impl GuestContext for Guest<'_> {
 
     #[inline]
     fn heap(&mut self) -> Option<(&mut Allocator, Window<'_>)> {
-        self.memory?;
-        // SAFETY: as in `slice_mut`. The allocator is part of the store's data, not of the memory.
-        let bytes = unsafe { slice::from_raw_parts_mut(self.base.as_ptr(), self.size) };
-        let allocator = self.store.data_mut().call.allocator.as_deref_mut()?;
-        Some((allocator, Window::new(0, bytes)))
+        let state = self.store.data_mut();
+        let Seen { base, size } = state.seen.get();
+        // SAFETY: this is what there was of the store's memory when its size was asked for last, or
+        // nothing. A memory stays where it is, as the engine is set, and never shrinks. Nobody else reaches
+        // it, since `self` borrows the store; the result borrows `self`. The allocator is no part of it.
+        let bytes = unsafe { slice::from_raw_parts_mut(base.as_ptr(), size) };
+        Some((state.call.allocator.as_deref_mut()?, Window::new(0, bytes)))
     }
 
     fn log(&mut self, level: LogLevel, target: &str, message: &str) {

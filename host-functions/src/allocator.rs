@@ -42,6 +42,11 @@ const IN_USE: u64 = 1 << 32;
 /// Ends a list of free blocks.
 const NIL: u32 = u32::MAX;
 
+/// How much of a heap is used before any of it is announced.
+const UNANNOUNCED: u64 = 64 << 10;
+/// The most that is announced at once. A block that is larger is not, for it need not be used to its end.
+const MAX_ANNOUNCED: u64 = 512 << 10;
+
 /// The state of one guest's heap: the freeing-bump allocator of the Polkadot Protocol Specification.
 #[derive(Debug)]
 pub struct Allocator {
@@ -54,6 +59,10 @@ pub struct Allocator {
     in_use: u32,
     /// The memory's size when last seen.
     memory_size: u64,
+    /// Where the heap begins.
+    begin: u32,
+    /// Up to where the memory knows that it will be used.
+    announced: u64,
     poisoned: bool,
 }
 
@@ -126,7 +135,15 @@ impl Allocator {
     /// An empty heap that begins at `heap_base`, aligned up to 8.
     pub fn new(heap_base: u32) -> Self {
         let bump = heap_base.checked_next_multiple_of(HEADER).unwrap_or(0);
-        Self { bump, free: [NIL; ORDERS], in_use: 0, memory_size: 0, poisoned: false }
+        Self {
+            bump,
+            free: [NIL; ORDERS],
+            in_use: 0,
+            memory_size: 0,
+            begin: bump,
+            announced: u64::from(bump) + UNANNOUNCED,
+            poisoned: false,
+        }
     }
 
     /// Allocates `size` bytes, or 8 when it is less, and returns the pointer to them.
@@ -170,6 +187,9 @@ impl Allocator {
         let address = if top == NIL { self.bump } else { top };
         let header = window.header(address, total)?;
         if top == NIL {
+            if u64::from(address) + u64::from(total) > self.announced {
+                return None;
+            }
             self.bump = address.wrapping_add(total);
         } else {
             let raw = u64::from_le_bytes(*header);
@@ -290,7 +310,28 @@ impl Allocator {
         }
         let header = self.bump;
         self.bump = header.wrapping_add(total);
+        self.announce(memory, header, total);
         Ok(header)
+    }
+
+    /// Lets the memory know what will be used next: as long as the heap grows, half of what it has used.
+    fn announce<M>(&mut self, memory: &mut M, header: u32, total: u32)
+    where
+        M: GuestMemory + ?Sized,
+    {
+        let end = u64::from(header) + u64::from(total);
+        if end <= self.announced {
+            return;
+        }
+        let used = end.saturating_sub(self.begin.into());
+        let next = (end + (used / 2).min(MAX_ANNOUNCED)).min(self.memory_size);
+        let is_large = u64::from(total) > MAX_ANNOUNCED;
+        let from = if is_large { end } else { self.announced.max(header.into()) };
+        self.announced = next;
+        if from < next {
+            // Both are within the memory, and not its end.
+            memory.will_be_written(from as u32, (next - from) as u32);
+        }
     }
 }
 

@@ -43,6 +43,12 @@ pub trait GuestMemory {
     /// When they don't fit inside the memory; nothing was written.
     fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), MemoryError>;
 
+    /// The `len` bytes at `ptr` will probably be written soon. An engine can make that faster; what is in
+    /// memory stays as it is.
+    fn will_be_written(&mut self, ptr: u32, len: u32) {
+        let _ = (ptr, len);
+    }
+
     /// The bytes that a [`FatPointer`], as guests pass it, names.
     ///
     /// # Errors

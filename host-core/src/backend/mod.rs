@@ -119,6 +119,7 @@
 mod artifact;
 mod error;
 mod id;
+mod pages;
 mod registry;
 
 pub use artifact::{Artifact, memory_file};
@@ -126,6 +127,7 @@ pub use error::{
     BackendPrepareError, ExecuteError, LoadError, MachineError, RuntimeConstructionError,
 };
 pub use id::{BackendId, InvalidBackendId};
+pub use pages::populate;
 pub use registry::{CodePrefix, SelectionError, find, linked, select};
 
 use crate::primitives::ExecutorParams;

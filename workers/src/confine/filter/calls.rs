@@ -161,7 +161,8 @@ calls! {
     }
 
     madvise 28 233 {
-        "pages are given back to the kernel, or may be huge ones; other advice can be done without",
+        "pages are given back to the kernel, made before they are used, or may be huge ones; other \
+         advice can be done without",
         worker: ADVISE,
         loaded: ADVISE,
         job: ADVISE,
@@ -506,6 +507,7 @@ const ADVISE: Rule = Rule::only(&[
     Case::allow(&[int(2, libc::MADV_FREE, "MADV_FREE")]),
     Case::allow(&[int(2, libc::MADV_HUGEPAGE, "MADV_HUGEPAGE")]),
     Case::allow(&[int(2, libc::MADV_NOHUGEPAGE, "MADV_NOHUGEPAGE")]),
+    Case::allow(&[int(2, libc::MADV_POPULATE_WRITE, "MADV_POPULATE_WRITE")]),
 ])
 .or_fail(Error::Einval);
 
