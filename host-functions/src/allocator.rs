@@ -43,7 +43,7 @@ const IN_USE: u64 = 1 << 32;
 const NIL: u32 = u32::MAX;
 
 /// How much of a heap is used before any of it is announced.
-const UNANNOUNCED: u64 = 64 << 10;
+const UNANNOUNCED: u64 = 128 << 10;
 /// The most that is announced at once. A block that is larger is not, for it need not be used to its end.
 const MAX_ANNOUNCED: u64 = 512 << 10;
 
@@ -314,7 +314,8 @@ impl Allocator {
         Ok(header)
     }
 
-    /// Lets the memory know what will be used next: as long as the heap grows, half of what it has used.
+    /// Lets the memory know what will be used next: as long as the heap grows, a quarter of what it has
+    /// used.
     fn announce<M>(&mut self, memory: &mut M, header: u32, total: u32)
     where
         M: GuestMemory + ?Sized,
@@ -324,7 +325,7 @@ impl Allocator {
             return;
         }
         let used = end.saturating_sub(self.begin.into());
-        let next = (end + (used / 2).min(MAX_ANNOUNCED)).min(self.memory_size);
+        let next = (end + (used / 4).min(MAX_ANNOUNCED)).min(self.memory_size);
         let is_large = u64::from(total) > MAX_ANNOUNCED;
         let from = if is_large { end } else { self.announced.max(header.into()) };
         self.announced = next;
