@@ -2,12 +2,13 @@
 
 use crate::shortcut::Shortcut;
 use polkavm::{InterruptKind, MemoryProtection, ProgramCounter, RawInstance, Reg};
-use pvf_host_core::backend::{GuestLog, LogLevel, populate};
+use pvf_host_core::backend::{GuestLog, LogLevel, populate, prefer_huge};
 use pvf_host_functions::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
 use std::{
     borrow::Cow,
     cell::RefCell,
     panic::{AssertUnwindSafe, catch_unwind},
+    ptr::NonNull,
 };
 
 /// An instance, and what one call into it carries.
@@ -124,7 +125,13 @@ impl Guest {
         // What the engine does when the kernel refuses memory is panic.
         let grow = AssertUnwindSafe(|| self.instance.get_mut().sbrk(size as u32));
         match catch_unwind(grow) {
-            Ok(Ok(top)) => top,
+            Ok(Ok(new_top)) => {
+                if let Some(memory) = self.memory() {
+                    let begin = memory.as_ptr().wrapping_add(top as usize);
+                    prefer_huge(std::ptr::slice_from_raw_parts_mut(begin, size as usize));
+                }
+                new_top
+            }
             Ok(Err(error)) => {
                 self.machine_failed = Some(error.to_string());
                 None
@@ -134,6 +141,11 @@ impl Guest {
                 None
             }
         }
+    }
+
+    /// Where the base of its memory lies, if that is known yet.
+    fn memory(&self) -> Option<NonNull<u8>> {
+        self.shortcut.as_ref().and_then(Shortcut::memory)
     }
 
     /// The bytes at `ptr`, copied once it is certain that they are there.
@@ -188,7 +200,7 @@ impl GuestMemory for Guest {
     }
 
     fn will_be_written(&mut self, ptr: u32, len: u32) {
-        if let Some(memory) = self.shortcut.as_ref().and_then(Shortcut::memory) {
+        if let Some(memory) = self.memory() {
             let begin = memory.as_ptr().wrapping_add(ptr as usize);
             populate(std::ptr::slice_from_raw_parts_mut(begin, len as usize));
         }

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "remembers where the guest's memory lies")]
 
 use crate::error::is_of_machine;
-use pvf_host_core::backend::{GuestLog, LogLevel, populate};
+use pvf_host_core::backend::{GuestLog, LogLevel, populate, prefer_huge};
 use pvf_host_functions::{
     Allocator, CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE, Window,
 };
@@ -157,7 +157,11 @@ impl GuestMemory for Guest<'_> {
     fn grow(&mut self, pages: u32) -> Result<u64, GrowError> {
         let memory = self.store.data().memory.ok_or(GrowError)?;
         let grown = memory.grow(&mut self.store, u64::from(pages));
-        grown.map(|old| old * PAGE_SIZE).map_err(|_| GrowError)
+        let old_size = grown.map_err(|_| GrowError)? * PAGE_SIZE;
+        if let Some(new) = memory.data_mut(&mut self.store).get_mut(old_size as usize..) {
+            prefer_huge(new);
+        }
+        Ok(old_size)
     }
 
     #[inline]

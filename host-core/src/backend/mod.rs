@@ -127,7 +127,7 @@ pub use error::{
     BackendPrepareError, ExecuteError, LoadError, MachineError, RuntimeConstructionError,
 };
 pub use id::{BackendId, InvalidBackendId};
-pub use pages::populate;
+pub use pages::{populate, prefer_huge};
 pub use registry::{CodePrefix, SelectionError, find, linked, select};
 
 use crate::primitives::ExecutorParams;

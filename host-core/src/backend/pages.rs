@@ -25,6 +25,26 @@ pub fn populate(range: *mut [u8]) {
     }
 }
 
+/// Asks for huge pages in memory that was just reserved and will be written soon, where there is room
+/// for some.
+///
+/// To make one takes a tenth of the time that as many small ones take. A kernel that has none to give
+/// makes small ones.
+pub fn prefer_huge(range: *mut [u8]) {
+    /// The size of a huge page, where it matters.
+    const HUGE: usize = 2 << 20;
+    /// Of less, not much may be left between their boundaries, and it may never be needed.
+    const LEAST: usize = 2 * HUGE;
+    let start = range.cast::<u8>();
+    if range.len() < LEAST {
+        return;
+    }
+    let padding = start.addr().wrapping_neg() % HUGE;
+    let len = (range.len() - padding) / HUGE * HUGE;
+    // SAFETY: this advice changes no memory, whatever is there, and none that is not there.
+    let _ = unsafe { madvise(start.wrapping_add(padding).cast(), len, Advice::LinuxHugepage) };
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,7 +61,18 @@ mod tests {
     }
 
     #[test]
+    fn huge_pages_are_asked_for_within_large_memory_alone() {
+        let mut bytes = vec![7_u8; 9 << 20];
+        for len in [0, 1, 1 << 20, 4 << 20, 9 << 20] {
+            prefer_huge(&raw mut bytes[..len]);
+        }
+        assert!(bytes.iter().all(|byte| *byte == 7));
+    }
+
+    #[test]
     fn memory_that_is_not_there_is_no_harm() {
-        populate(std::ptr::slice_from_raw_parts_mut(std::ptr::null_mut(), 10 * PAGE));
+        let nothing = std::ptr::slice_from_raw_parts_mut(std::ptr::null_mut(), 10 << 20);
+        populate(nothing);
+        prefer_huge(nothing);
     }
 }
