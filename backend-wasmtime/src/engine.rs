@@ -6,7 +6,8 @@ use pvf_host_core::{
     primitives::ExecutorParams,
 };
 use std::hash::{Hash, Hasher};
-use wasmtime::{Config, Engine, OptLevel, wasmparser::WasmFeatures};
+use std::sync::Arc;
+use wasmtime::{CacheStore, Config, Engine, OptLevel, wasmparser::WasmFeatures};
 
 /// Changes whenever this crate makes other artifacts out of the same code, or reads them in another
 /// way. Wasmtime's own version is part of the fingerprint by itself.
@@ -26,6 +27,20 @@ pub(crate) fn features(bulk_memory: bool) -> WasmFeatures {
 
 /// An engine that makes and runs artifacts for these parameters.
 pub(crate) fn engine(params: &ExecutorParams) -> wasmtime::Result<Engine> {
+    Engine::new(&config(params))
+}
+
+/// An engine that makes the same artifacts, and asks `functions` before it compiles one.
+pub(crate) fn engine_reusing(
+    params: &ExecutorParams,
+    functions: Arc<dyn CacheStore>,
+) -> wasmtime::Result<Engine> {
+    let mut config = config(params);
+    config.enable_incremental_compilation(functions)?;
+    Engine::new(&config)
+}
+
+fn config(params: &ExecutorParams) -> Config {
     let mut config = Config::new();
 
     // What is accepted is listed, not what is refused: a proposal that a new version of Wasmtime
@@ -61,7 +76,7 @@ pub(crate) fn engine(params: &ExecutorParams) -> wasmtime::Result<Engine> {
     // written piece by piece instead, as it would make a large artifact: Wasmtime's default bound.
     config.memory_init_cow(true);
 
-    Engine::new(&config)
+    config
 }
 
 /// Covers what decides whether an artifact can run here. See

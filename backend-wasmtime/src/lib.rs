@@ -9,6 +9,8 @@
 //!   allow them.
 //! * `proposals` says which proposals code needs that are not accepted, when it is refused.
 //! * `metering` makes code count its gas, when the executor parameters limit it.
+//! * `functions` keeps compiled functions, for preparations of similar code, and `order` has functions
+//!   compiled in an order in which that works.
 //! * `load` maps an artifact and links its imports. It instantiates ahead, if that runs no code of
 //!   the guest, so that a job forked afterwards begins with the call.
 //! * `instance` is the state behind one instance, and what host functions see of it.
@@ -33,18 +35,20 @@ mod bulk;
 mod call;
 mod engine;
 mod error;
+mod functions;
 mod instance;
 mod load;
 mod metering;
 #[doc(hidden)]
 pub mod parts;
+mod order;
 mod prepare;
 mod proposals;
 
 use pvf_host_core::{
     backend::{
         Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute, LoadError,
-        LoadedArtifact, Prepare,
+        LoadedArtifact, Preparation, Prepare,
     },
     primitives::ExecutorParams,
 };
@@ -77,7 +81,7 @@ impl Prepare for Wasmtime {
             .build_global()
             .map_err(io::Error::other)?;
         // A pool is made before its threads run. Now each of them has.
-        rayon::broadcast(|_| ());
+        rayon::broadcast(|_| order::watch_this_thread());
         Ok(())
     }
 
@@ -91,6 +95,15 @@ impl Prepare for Wasmtime {
         params: &ExecutorParams,
     ) -> Result<Vec<u8>, BackendPrepareError> {
         prepare::prepare(code, params)
+    }
+
+    fn prepare_reusing(
+        &self,
+        code: &[u8],
+        params: &ExecutorParams,
+        earlier: Option<&[u8]>,
+    ) -> Result<Preparation, BackendPrepareError> {
+        prepare::prepare_reusing(code, params, earlier)
     }
 
     fn check_runtime_construction(

@@ -15,11 +15,12 @@
 //!
 //! An artifact is Wasmtime's, followed by one byte, [`Form`]. Wasmtime itself does not tell.
 
-use crate::{bulk, engine, error, metering, proposals};
+use crate::{bulk, engine, error, functions::Functions, metering, proposals};
 use pvf_host_core::{
-    backend::{BackendPrepareError, LoadError, MachineError},
+    backend::{BackendPrepareError, LoadError, MachineError, Preparation},
     primitives::ExecutorParams,
 };
+use std::sync::Arc;
 use wasm_instrument::parity_wasm::elements::{
     ExportEntry, External, Internal, MemorySection, MemoryType, Module, Section, deserialize_buffer,
 };
@@ -81,8 +82,31 @@ pub(crate) fn prepare(
     code: &[u8],
     params: &ExecutorParams,
 ) -> Result<Vec<u8>, BackendPrepareError> {
+    prepare_with(code, params, |wasm| Ok(engine::engine(params)?.precompile_module(wasm)?))
+}
+
+/// Checks, rewrites and compiles the code, with what an earlier preparation has kept, and with something to
+/// keep. The code is read once for all.
+pub(crate) fn prepare_reusing(
+    code: &[u8],
+    params: &ExecutorParams,
+    earlier: Option<&[u8]>,
+) -> Result<Preparation, BackendPrepareError> {
+    let functions = Arc::new(Functions::new(earlier));
+    let artifact = prepare_with(code, params, |wasm| {
+        Ok(engine::engine_reusing(params, functions.clone())?.precompile_module(wasm)?)
+    })?;
+    let (functions, counts) = functions.keep();
+    Ok(Preparation { artifact, functions, counts: Some(counts) })
+}
+
+fn prepare_with(
+    code: &[u8],
+    params: &ExecutorParams,
+    compile_wasm: impl FnOnce(&[u8]) -> Result<Vec<u8>, CompileError>,
+) -> Result<Vec<u8>, BackendPrepareError> {
     let (module, removed) = read(code, params)?;
-    compile(module, removed.as_ref(), params).map_err(|error| match error {
+    compile(module, removed.as_ref(), params, compile_wasm).map_err(|error| match error {
         CompileError::Machine(error) => error.into(),
         CompileError::Refused(message) => {
             let bulk_memory = params.wasm_ext_bulk_memory();
@@ -152,11 +176,12 @@ fn compile(
     module: Module,
     removed: Option<&bulk::Removed>,
     params: &ExecutorParams,
+    compile_wasm: impl FnOnce(&[u8]) -> Result<Vec<u8>, CompileError>,
 ) -> Result<Vec<u8>, CompileError> {
     let form = Form::new(module.start_section().is_some(), params.max_gas().is_some());
     let engine = engine::engine(params)?;
     let wasm = final_form(module, removed, params, &engine)?;
-    let mut artifact = engine.precompile_module(&wasm)?;
+    let mut artifact = compile_wasm(&wasm)?;
     artifact.push(form as u8);
     Ok(artifact)
 }

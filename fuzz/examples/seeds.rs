@@ -226,7 +226,7 @@ fn worker_messages() {
         memory_limit: Some(1 << 30),
     };
     message(2, "prepare-request", numbered(prepare.encode()));
-    message(3, "prepared", numbered(PrepareResponse { result: Ok(()), usage }.encode()));
+    message(3, "prepared", numbered(PrepareResponse { result: Ok(None), usage }.encode()));
     let refused = PrepareJobError::Backend(BackendPrepareError::Compilation("no".into()));
     message(3, "not-prepared", numbered(PrepareResponse { result: Err(refused), usage }.encode()));
     let id = ArtifactId {

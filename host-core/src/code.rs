@@ -84,17 +84,36 @@ pub struct Pvf {
     pub code: CodeSource,
     /// The parameters.
     pub params: Arc<ExecutorParams>,
+    /// The code that this code is an upgrade of. See [`upgraded_from`](Self::upgraded_from).
+    pub predecessor: Option<CodeHash>,
 }
 
 impl Pvf {
     /// Some code under the default parameters.
     pub fn new(code: impl Into<CodeSource>) -> Self {
-        Self { code: code.into(), params: Arc::default() }
+        Self { code: code.into(), params: Arc::default(), predecessor: None }
     }
 
     /// The same code under other parameters.
     pub fn with_params(self, params: impl Into<Arc<ExecutorParams>>) -> Self {
         Self { params: params.into(), ..self }
+    }
+
+    /// The same, declared to be the upgrade of other code: functions that have not changed are taken
+    /// from what its preparation has left, if the host has that, instead of compiling them again.
+    ///
+    /// It is no part of the artifact's identity, and the artifact's bytes are the same. A precheck takes
+    /// no notice of it: what it finds out must not depend on what else this host has prepared.
+    ///
+    /// # Trust
+    ///
+    /// Whoever has taken over the preparation of the predecessor, which its author may, decides from then
+    /// on what this code does on this machine, too. That is nothing new where the predecessor itself
+    /// decides what comes after it, as a parachain does that upgrades its own code. Declare nothing where
+    /// somebody else replaces the code of a parachain because it is no longer trusted, and never one
+    /// parachain's code to be another's predecessor.
+    pub fn upgraded_from(self, predecessor: CodeHash) -> Self {
+        Self { predecessor: Some(predecessor), ..self }
     }
 }
 

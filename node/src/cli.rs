@@ -308,6 +308,13 @@ pub(crate) struct CodeArgs {
     #[arg(long, value_name = "SIZE", value_parser = units::parse_size,
           default_value_t = compression::CODE_LIMIT as u64)]
     pub(crate) code_limit: u64,
+    /// The code that this code is an upgrade of, as a file or as its hash: compiled functions that have
+    /// not changed are taken from the cache, if they are there
+    ///
+    /// The artifact is the same, and there sooner. Whoever wrote the earlier code is trusted with this
+    /// one. A precheck always prepares in full.
+    #[arg(long, value_name = "FILE|HASH")]
+    pub(crate) upgraded_from: Option<String>,
 }
 
 /// The candidate, and why it is validated.

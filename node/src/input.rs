@@ -13,7 +13,8 @@ use parity_scale_codec::DecodeAll;
 use pvf_host_core::{
     Code, Config, Pvf, ValidationKind, ValidationRequest, backend,
     primitives::{
-        ExecutorParam, ExecutorParams, Hash, ValidationParams, ValidationParamsExtension, hex,
+        CodeHash, ExecutorParam, ExecutorParams, Hash, ValidationParams, ValidationParamsExtension,
+        hex,
     },
     sandbox::Sandbox,
     worker::WorkerProgram,
@@ -37,17 +38,31 @@ const MAX_FILE: u64 = 256 << 20;
 pub(crate) struct Program {
     pub(crate) code: Code,
     pub(crate) params: Arc<ExecutorParams>,
+    predecessor: Option<CodeHash>,
 }
 
 impl Program {
     pub(crate) fn read(args: &CodeArgs) -> Result<Self, Failure> {
         let params = executor_params(args)?;
         let code = Code::new(read_file(&args.code, "code")?);
-        Ok(Self { code, params: Arc::new(params) })
+        let predecessor = args.upgraded_from.as_deref().map(predecessor).transpose()?;
+        Ok(Self { code, params: Arc::new(params), predecessor })
     }
 
     pub(crate) fn pvf(&self) -> Pvf {
-        Pvf::new(self.code.clone()).with_params(self.params.clone())
+        let pvf = Pvf::new(self.code.clone()).with_params(self.params.clone());
+        match self.predecessor {
+            Some(predecessor) => pvf.upgraded_from(predecessor),
+            None => pvf,
+        }
+    }
+}
+
+/// The hash of code that is named by it, or by its file.
+fn predecessor(argument: &str) -> Result<CodeHash, Failure> {
+    match argument.parse::<Hash>() {
+        Ok(hash) => Ok(hash.into()),
+        Err(_) => Ok(Code::new(read_file(Path::new(argument), "predecessor")?).hash()),
     }
 }
 

@@ -68,6 +68,9 @@ struct PrepareJson {
     cpu_ms: f64,
     peak_memory_bytes: u64,
     artifact_bytes: u64,
+    /// Null when the backend does not keep functions, and when the artifact was there already.
+    functions_reused: Option<u32>,
+    functions_compiled: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
@@ -213,6 +216,8 @@ impl From<&PrepareReport> for PrepareJson {
             cpu_ms: millis(report.cost.cpu),
             peak_memory_bytes: report.cost.peak_memory,
             artifact_bytes: report.artifact_size,
+            functions_reused: report.functions.map(|functions| functions.reused),
+            functions_compiled: report.functions.map(|functions| functions.compiled),
         }
     }
 }
@@ -345,6 +350,7 @@ mod tests {
     use pvf_host_core::{
         InternalError, InvalidCandidate, PossiblyInvalid,
         artifact::PrepareCost,
+        backend::FunctionCounts,
         backend::{BackendId, ExecuteError},
         primitives::{Hash, OutboundHrmpMessage, ParaId, ValidationCode},
     };
@@ -363,6 +369,7 @@ mod tests {
                 peak_memory: 1 << 20,
             },
             artifact_size: 4096,
+            functions: Some(FunctionCounts { reused: 3, compiled: 4 }),
         }
     }
 

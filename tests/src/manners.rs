@@ -379,7 +379,7 @@ impl Rude {
     }
 
     fn prepared(&self, id: u64) -> Answer {
-        let message = PrepareResponse { result: Ok(()), usage: self.usage() };
+        let message = PrepareResponse { result: Ok(None), usage: self.usage() };
         let mut answer = Answer::from(Numbered { id, message });
         answer.descriptors.extend(self.artifact());
         answer

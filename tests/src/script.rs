@@ -60,6 +60,11 @@ pub enum OnPrepare {
     AllocateAndProtect(u32),
     /// It tries to get out, and the engine refuses the code with a report of what came of that.
     Escape(Box<Escape>),
+    /// It succeeds, and keeps functions of this many bytes. It says that it compiled one function, and
+    /// reused as many as it was given bytes of an earlier preparation.
+    KeepFunctions(u32),
+    /// It keeps a hundred bytes, and panics if it is given any.
+    PanicIfReusing,
 }
 
 /// How loading goes.

@@ -13,8 +13,8 @@ use parity_scale_codec::{Decode, DecodeAll, Encode};
 use pvf_host_core::{
     backend::{
         Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute, ExecuteError,
-        Fingerprint, GuestLog, LoadError, LoadedArtifact, LogLevel, MachineError, Prepare,
-        RuntimeConstructionError,
+        Fingerprint, FunctionCounts, GuestLog, LoadError, LoadedArtifact, LogLevel, MachineError,
+        Preparation, Prepare, RuntimeConstructionError,
     },
     primitives::{ExecutorParams, ValidationParams, ValidationResult, blake2_256},
     worker::protocol::LogLine,
@@ -76,6 +76,9 @@ struct Content {
     padding: Vec<u8>,
 }
 
+/// What kept functions consist of.
+const FUNCTION: u8 = 0x5b;
+
 /// What is sent to a thread: how long it is to spin, and whom to tell that it has.
 type Task = (Duration, mpsc::Sender<()>);
 
@@ -112,7 +115,10 @@ impl Prepare for Scripted {
         let script = script(code).expect("only prevalidated code is prepared");
         let mut padding = vec![];
         match script.prepare {
-            OnPrepare::Succeed | OnPrepare::RejectInPrevalidation => {}
+            OnPrepare::Succeed
+            | OnPrepare::RejectInPrevalidation
+            | OnPrepare::KeepFunctions(_)
+            | OnPrepare::PanicIfReusing => {}
             OnPrepare::SucceedWithPadding(bytes) => padding = vec![0x5a; bytes as usize],
             OnPrepare::FailToCompile => {
                 return Err(BackendPrepareError::Compilation("as scripted".into()));
@@ -141,6 +147,27 @@ impl Prepare for Scripted {
             }
         }
         Ok(Content { script, prepared_by: WORKER.get().copied().unwrap_or(0), padding }.encode())
+    }
+
+    fn prepare_reusing(
+        &self,
+        code: &[u8],
+        params: &ExecutorParams,
+        earlier: Option<&[u8]>,
+    ) -> Result<Preparation, BackendPrepareError> {
+        self.prevalidate(code, params)?;
+        let preparation = Preparation::from(self.prepare(code, params)?);
+        let kept = match script(code).map(|script| script.prepare) {
+            Some(OnPrepare::KeepFunctions(bytes)) => bytes,
+            Some(OnPrepare::PanicIfReusing) if earlier.is_some() => panic!("as scripted"),
+            Some(OnPrepare::PanicIfReusing) => 100,
+            _ => return Ok(preparation),
+        };
+        let earlier = earlier.unwrap_or_default();
+        assert!(earlier.iter().all(|byte| *byte == FUNCTION), "not what was kept");
+        let counts = FunctionCounts { reused: earlier.len() as u32, compiled: 1 };
+        let functions = vec![FUNCTION; kept as usize];
+        Ok(Preparation { functions, counts: Some(counts), ..preparation })
     }
 
     fn check_runtime_construction(

@@ -8,7 +8,7 @@ use crate::{
     job::{Ending, Job, JobSocket, Outcome, Watch},
 };
 use pvf_host_core::{
-    backend::{self, Artifact, BackendDescriptor, memory_file},
+    backend::{self, Artifact, BackendDescriptor, FunctionCounts, Preparation, memory_file},
     failpoint::{self, Point},
     primitives::compression,
     worker::{
@@ -28,27 +28,29 @@ use std::{
     time::Duration,
 };
 
-/// What a job answers: nothing more than how it went. The artifact is in the memory file.
-type Answer = Result<(), PrepareJobError>;
+/// What a job answers: how it went. The artifact is in the one memory file, and what is to be kept of its
+/// functions in the other.
+type Answer = Result<Option<FunctionCounts>, PrepareJobError>;
 
 /// Works for the host until it is gone.
 pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), HostGone> {
     loop {
         let (Numbered { id, message: request }, descriptors) =
             host.receive::<Numbered<PrepareRequest>>()?;
-        let Ok([code]) = <[OwnedFd; 1]>::try_from(descriptors) else {
+        let mut descriptors = descriptors.into_iter();
+        let (Some(code), earlier, None) =
+            (descriptors.next(), descriptors.next(), descriptors.next())
+        else {
             return Err(HostGone::Broken("a request to prepare without the code".into()));
         };
-        let (result, usage) = match prepare(&mut host, confinement, &request, code)? {
-            Ok((artifact, usage)) => (Ok(artifact), usage),
-            Err((error, usage)) => (Err(error), usage),
-        };
-        match result {
-            Ok(artifact) => {
-                let message = PrepareResponse { result: Ok(()), usage };
-                host.send(&Numbered { id, message }, &[artifact.file().as_fd()])?;
+        match prepare(&mut host, confinement, &request, code, earlier)? {
+            Ok((Made { artifact, functions, counts }, usage)) => {
+                let message = PrepareResponse { result: Ok(counts), usage };
+                let files = [Some(&artifact), functions.as_ref()].into_iter().flatten();
+                let files: Vec<_> = files.map(|file| file.file().as_fd()).collect();
+                host.send(&Numbered { id, message }, &files)?;
             }
-            Err(error) => {
+            Err((error, usage)) => {
                 let message = PrepareResponse { result: Err(error), usage };
                 host.send(&Numbered { id, message }, &[])?;
             }
@@ -56,32 +58,47 @@ pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), H
     }
 }
 
-type Prepared = Result<(Artifact, JobUsage), (PrepareJobError, JobUsage)>;
+/// What a job has left.
+struct Made {
+    artifact: Artifact,
+    functions: Option<Artifact>,
+    counts: Option<FunctionCounts>,
+}
+
+type Prepared = Result<(Made, JobUsage), (PrepareJobError, JobUsage)>;
 
 fn prepare(
     host: &mut Channel,
     confinement: Confinement,
     request: &PrepareRequest,
     code: OwnedFd,
+    earlier: Option<OwnedFd>,
 ) -> Result<Prepared, HostGone> {
     let failed = |reason: String| (PrepareJobError::Io(reason), JobUsage::default());
     let descriptor = match backend::find(&request.backend) {
         Ok(descriptor) => descriptor,
         Err(error) => return Ok(Err(failed(error.to_string()))),
     };
-    let (code, output) = match Artifact::from_sealed(code)
-        .and_then(|code| Ok((code, memory_file("pvf-artifact")?)))
-    {
+    let files = || {
+        let earlier = earlier.map(Artifact::from_sealed).transpose()?;
+        let outputs = [memory_file("pvf-artifact")?, memory_file("pvf-functions")?];
+        Ok::<_, io::Error>((Artifact::from_sealed(code)?, earlier, outputs))
+    };
+    let (code, earlier, outputs) = match files() {
         Ok(files) => files,
         Err(error) => return Ok(Err(failed(error.to_string()))),
     };
     // SAFETY: the worker has no other thread, and holds no lock.
     let job = unsafe {
-        let enter = |worker, socket| confinement.enter_prepare_job(worker, socket, output.as_fd());
+        let enter = |worker, socket| {
+            let outputs = outputs.each_ref().map(AsFd::as_fd);
+            confinement.enter_prepare_job(worker, socket, outputs)
+        };
         let compile = |socket| {
-            // SAFETY: it was put there when the job gave up all others.
-            let output = File::from(OwnedFd::from_raw_fd(confine::OUTPUT));
-            run_job(&socket, confinement, descriptor, request, code.bytes(), output)
+            // SAFETY: they were put there when the job gave up all others.
+            let outputs = confine::OUTPUTS.map(|fd| File::from(OwnedFd::from_raw_fd(fd)));
+            let earlier = earlier.as_ref().map(Artifact::bytes);
+            run_job(&socket, confinement, descriptor, request, code.bytes(), earlier, outputs)
         };
         Job::fork(MAX_FRAME, enter, compile)
     };
@@ -102,10 +119,14 @@ fn prepare(
     let is_over_memory = request.memory_limit.is_some_and(|limit| usage.peak_memory > limit);
     Ok(match outcome {
         Outcome::Answered(_) if is_over_memory => Err((PrepareJobError::OutOfMemory, usage)),
-        Outcome::Answered(Ok(())) => match Artifact::from_sealed(output.into()) {
-            Ok(artifact) => Ok((artifact, usage)),
-            Err(error) => Err((PrepareJobError::Died(format!("no artifact: {error}")), usage)),
-        },
+        Outcome::Answered(Ok(counts)) => {
+            let [artifact, functions] = outputs.map(|file| Artifact::from_sealed(file.into()));
+            match artifact {
+                // Functions that were not sealed, or none: there is nothing to keep.
+                Ok(artifact) => Ok((Made { artifact, functions: functions.ok(), counts }, usage)),
+                Err(error) => Err((PrepareJobError::Died(format!("no artifact: {error}")), usage)),
+            }
+        }
         Outcome::Answered(Err(error)) => Err((error, usage)),
         Outcome::TimedOut => Err((PrepareJobError::TimedOut, usage)),
         Outcome::NeverReady(how) => Err(failed(format!("a job could not be confined: {how}"))),
@@ -120,7 +141,8 @@ fn run_job(
     descriptor: &BackendDescriptor,
     request: &PrepareRequest,
     code: &[u8],
-    output: File,
+    earlier: Option<&[u8]>,
+    outputs: [File; 2],
 ) -> Infallible {
     if let Err(error) = start_threads(socket, confinement, descriptor, request.memory_limit) {
         socket.answer(Answer::Err(PrepareJobError::Io(error.to_string())));
@@ -128,25 +150,27 @@ fn run_job(
     let prepared = catch_unwind(AssertUnwindSafe(|| {
         failpoint::reach(Point::JobPrepare)
             .map_err(|error| PrepareJobError::Io(error.to_string()))?;
-        compile(descriptor, request, code, output)
+        compile(descriptor, request, code, earlier, outputs)
     }));
     socket.answer(
         prepared.unwrap_or_else(|panic| Err(PrepareJobError::Panicked(panic_message(&*panic)))),
     )
 }
 
-/// Leaves the artifact in `output`, sealed.
+/// Leaves the artifact in the first output, sealed, and what is to be kept of its functions in the second.
 fn compile(
     descriptor: &BackendDescriptor,
     request: &PrepareRequest,
     code: &[u8],
-    mut output: File,
-) -> Result<(), PrepareJobError> {
+    earlier: Option<&[u8]>,
+    [mut output, functions_output]: [File; 2],
+) -> Answer {
     let code = compression::decompress(code, request.code_limit as usize)
         .map_err(|error| PrepareJobError::Decompression(error.to_string()))?;
     let backend = descriptor.prepare;
-    backend.prevalidate(&code, &request.params).map_err(PrepareJobError::Backend)?;
-    let artifact = backend.prepare(&code, &request.params).map_err(PrepareJobError::Backend)?;
+    let Preparation { artifact, functions, counts } = backend
+        .prepare_reusing(&code, &request.params, earlier)
+        .map_err(PrepareJobError::Backend)?;
     let artifact = output
         .write_all(&artifact)
         .and_then(|()| Artifact::seal(output))
@@ -156,7 +180,15 @@ fn compile(
             .check_runtime_construction(&artifact, &request.params)
             .map_err(PrepareJobError::Unloadable)?;
     }
-    Ok(())
+    keep(&functions, functions_output);
+    Ok(counts)
+}
+
+/// Leaves functions to be kept, sealed. If that fails, nothing is kept.
+fn keep(functions: &[u8], mut output: File) {
+    if !functions.is_empty() && functions.len() as u64 <= Artifact::MAX_LEN {
+        let _ = output.write_all(functions).and_then(|()| Artifact::seal(output));
+    }
 }
 
 /// Starts every thread that the job will have, and confines them all.

@@ -2,7 +2,11 @@
 
 use super::{
     ArtifactId, CacheKey, Environment, EnvironmentDigest,
-    format::{ChecksumKey, HEADER_LEN, Header, HeaderError, failure::Failure},
+    format::{
+        ChecksumKey, HEADER_LEN, Header, HeaderError,
+        failure::Failure,
+        functions::{self, FunctionsHeader},
+    },
 };
 use crate::{
     PrepareError,
@@ -30,6 +34,7 @@ use std::{
 const TEMPORARY_PREFIX: &str = ".pvf-tmp-";
 const ARTIFACT_ENDING: &str = "artifact";
 const FAILURE_ENDING: &str = "failure";
+const FUNCTIONS_ENDING: &str = "functions";
 /// What an environment is made of, as the host that started last in it found it.
 const ENVIRONMENT_FILE: &str = "environment";
 
@@ -188,12 +193,15 @@ impl CacheLock {
         CacheKey::remove(&self.cache.root)
     }
 
-    /// Removes one file.
+    /// Removes one file, and what is kept beside it.
     ///
     /// # Errors
     ///
     /// When it can't be removed.
     pub fn remove(&self, entry: &CacheEntry) -> io::Result<()> {
+        if let Some(functions) = &entry.functions {
+            remove_if_there(&functions.path)?;
+        }
         fs::remove_file(&entry.path)
     }
 
@@ -320,6 +328,26 @@ pub struct CacheEntry {
     pub last_needed: SystemTime,
     /// What it says, as far as that can be believed without reading a payload.
     pub content: Result<EntryContent, EntryProblem>,
+    /// What is kept beside an artifact for later preparations.
+    pub functions: Option<KeptFunctions>,
+}
+
+impl CacheEntry {
+    /// The length of the file, and of what is kept beside it, in bytes.
+    pub fn total_size(&self) -> u64 {
+        self.size + self.functions.as_ref().map_or(0, |functions| functions.size)
+    }
+}
+
+/// The file of compiled functions that is kept beside an artifact.
+#[derive(Debug)]
+pub struct KeptFunctions {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its length, in bytes.
+    pub size: u64,
+    /// Why it is not believed, as far as its header tells.
+    pub problem: Option<EntryProblem>,
 }
 
 /// What a file in the cache says.
@@ -371,6 +399,16 @@ impl EnvironmentDirectory {
     /// The file that remembers a failure.
     pub(super) fn failure_path(&self, id: &ArtifactId) -> PathBuf {
         self.path.join(format!("{}.{FAILURE_ENDING}", id.file_stem()))
+    }
+
+    /// The file of the functions that are kept beside an artifact.
+    pub fn functions_path(&self, id: &ArtifactId) -> PathBuf {
+        self.path.join(format!("{}.{FUNCTIONS_ENDING}", id.file_stem()))
+    }
+
+    /// The key of the checksums of those functions.
+    pub(super) fn functions_checksum_key(&self, id: &ArtifactId) -> ChecksumKey {
+        self.key.functions_checksum_key(&self.digest, id)
     }
 
     /// The key of an artifact's checksums.
@@ -431,8 +469,10 @@ impl EnvironmentDirectory {
                 self.read_failure(&id, &path)
                     .map(|failure| EntryContent::Failure(failure.error, failure.code_prefix))
             };
+            let functions = if is_artifact { self.kept_functions(&id)? } else { None };
             entries.push(CacheEntry {
                 id,
+                functions,
                 size: metadata.len(),
                 last_needed: metadata.modified()?,
                 content,
@@ -460,11 +500,75 @@ impl EnvironmentDirectory {
         Ok(Artifact::from_bytes(payload)?)
     }
 
+    /// What is kept beside an artifact, from its header alone.
+    fn kept_functions(&self, id: &ArtifactId) -> io::Result<Option<KeptFunctions>> {
+        let path = self.functions_path(id);
+        let size = match fs::symlink_metadata(&path) {
+            Ok(metadata) if metadata.is_file() => metadata.len(),
+            Ok(_) => return Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let problem = self.open_functions(id).err();
+        Ok(Some(KeptFunctions { path, size, problem }))
+    }
+
+    /// Opens the file of the functions that are kept beside an artifact, behind its header.
+    pub(super) fn open_functions(
+        &self,
+        id: &ArtifactId,
+    ) -> Result<(FunctionsHeader, File), EntryProblem> {
+        let mut file = open_file(&self.functions_path(id))?;
+        let mut bytes = Vec::with_capacity(functions::HEADER_LEN);
+        (&mut file).take(functions::HEADER_LEN as u64).read_to_end(&mut bytes)?;
+        let key = self.functions_checksum_key(id);
+        let header = FunctionsHeader::from_bytes(&bytes, file.metadata()?.len(), id, &key)?;
+        Ok((header, file))
+    }
+
+    /// Checks the functions that are kept beside an artifact, down to the last byte. None are as good as
+    /// any. Needs no host.
+    ///
+    /// # Errors
+    ///
+    /// When they do not hold.
+    pub fn check_functions(&self, entry: &CacheEntry) -> Result<(), EntryProblem> {
+        if entry.functions.is_none() {
+            return Ok(());
+        }
+        let (header, mut file) = self.open_functions(&entry.id)?;
+        let mut payload = Vec::new();
+        file.read_to_end(&mut payload)?;
+        if self.functions_checksum_key(&entry.id).checksum(&payload) != header.payload_checksum {
+            return Err(EntryProblem::Payload);
+        }
+        Ok(())
+    }
+
+    /// Removes the functions beside artifacts that are not there any more.
+    pub(super) fn remove_orphans(&self) -> io::Result<()> {
+        for file in fs::read_dir(&self.path)? {
+            let path = file?.path();
+            let id = path.file_stem().and_then(|s| s.to_str()).and_then(ArtifactId::from_file_stem);
+            if let Some(id) = id
+                && path == self.functions_path(&id)
+                && !self.artifact_path(&id).exists()
+            {
+                remove_if_there(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Removes what a host has put here, and the directory if nothing else is in it.
     fn remove(&self) -> io::Result<()> {
         for entry in self.entries()? {
+            if let Some(functions) = &entry.functions {
+                remove_if_there(&functions.path)?;
+            }
             fs::remove_file(entry.path)?;
         }
+        self.remove_orphans()?;
         remove_if_there(&self.path.join(ENVIRONMENT_FILE))?;
         remove_temporary_files(&self.path)?;
         match fs::remove_dir(&self.path) {

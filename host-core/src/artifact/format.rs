@@ -45,6 +45,11 @@ impl ChecksumKey {
         Self(blake3::derive_key("pvf-host artifact checksum, format 2", material))
     }
 
+    /// The same for the functions that are kept beside an artifact.
+    pub(super) fn derive_for_functions(material: &[u8]) -> Self {
+        Self(blake3::derive_key("pvf-host compiled functions checksum, format 1", material))
+    }
+
     /// The checksum of some bytes.
     pub fn checksum(&self, bytes: &[u8]) -> Checksum {
         Checksum(*blake3::keyed_hash(&self.0, bytes).as_bytes())
@@ -228,6 +233,89 @@ fn field<const N: usize>(bytes: &[u8; HEADER_LEN], at: usize) -> [u8; N] {
     bytes[at..at + N].try_into().expect("the field lies within the header")
 }
 
+/// Functions that a preparation has kept for later ones, in a file beside the artifact.
+///
+/// It is a kind of its own: neither its header nor its checksums hold for an artifact, nor the other way
+/// round.
+pub(crate) mod functions {
+    use super::{BackendVersion, Checksum, ChecksumKey, HeaderError};
+    use crate::{artifact::ArtifactId, primitives::Hash};
+
+    const MAGIC: [u8; 8] = *b"PVFFUNCS";
+    const VERSION: u32 = 1;
+    /// The length of the header, in bytes.
+    pub(crate) const HEADER_LEN: usize = 248;
+    /// Where the header's own checksum lies: all before it is covered by it.
+    const CHECKSUM_AT: usize = HEADER_LEN - 32;
+
+    /// What the header says.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(crate) struct FunctionsHeader {
+        pub(crate) payload_len: u64,
+        pub(crate) payload_checksum: Checksum,
+        pub(crate) backend_version: BackendVersion,
+    }
+
+    impl FunctionsHeader {
+        pub(crate) fn to_bytes(self, id: &ArtifactId, key: &ChecksumKey) -> [u8; HEADER_LEN] {
+            let mut backend = [0; 32];
+            backend[..id.backend.as_str().len()].copy_from_slice(id.backend.as_str().as_bytes());
+            let mut bytes = Vec::with_capacity(HEADER_LEN);
+            bytes.extend(MAGIC);
+            bytes.extend(VERSION.to_le_bytes());
+            bytes.extend((HEADER_LEN as u32).to_le_bytes());
+            bytes.extend(self.payload_len.to_le_bytes());
+            bytes.extend(Hash::from(id.code_hash).0);
+            bytes.extend(Hash::from(id.prep_hash).0);
+            bytes.extend(backend);
+            bytes.extend(self.backend_version.0);
+            bytes.extend(self.payload_checksum.0);
+            bytes.extend(key.checksum(&bytes).0);
+            bytes.try_into().expect("all fields together have the header's length")
+        }
+
+        /// Reads the header of a file of `file_len` bytes that claims to be beside the artifact `id`.
+        pub(crate) fn from_bytes(
+            bytes: &[u8],
+            file_len: u64,
+            id: &ArtifactId,
+            key: &ChecksumKey,
+        ) -> Result<Self, HeaderError> {
+            let bytes: &[u8; HEADER_LEN] = bytes
+                .get(..HEADER_LEN)
+                .and_then(|bytes| bytes.try_into().ok())
+                .ok_or(HeaderError::Truncated)?;
+            if bytes[..8] != MAGIC {
+                return Err(HeaderError::Magic);
+            }
+            if key.checksum(&bytes[..CHECKSUM_AT]).0 != bytes[CHECKSUM_AT..] {
+                return Err(HeaderError::Checksum);
+            }
+            let field = |at: usize| -> [u8; 32] {
+                bytes[at..at + 32].try_into().expect("the field lies within the header")
+            };
+            let mut version = [0; BackendVersion::MAX_LEN];
+            version.copy_from_slice(&bytes[120..120 + BackendVersion::MAX_LEN]);
+            let mut payload_len = [0; 8];
+            payload_len.copy_from_slice(&bytes[16..24]);
+            let header = Self {
+                payload_len: u64::from_le_bytes(payload_len),
+                payload_checksum: Checksum(field(184)),
+                backend_version: BackendVersion::new(BackendVersion(version).as_str()),
+            };
+            // Whoever can read the cache's key can make a checksum that matches.
+            if header.to_bytes(id, key) != *bytes {
+                return Err(HeaderError::Malformed);
+            }
+            let actual = file_len.saturating_sub(HEADER_LEN as u64);
+            if actual != header.payload_len {
+                return Err(HeaderError::Length { expected: header.payload_len, actual });
+            }
+            Ok(header)
+        }
+    }
+}
+
 /// A remembered deterministic failure, in the file beside where the artifact would be.
 pub(crate) mod failure {
     use super::ChecksumKey;
@@ -263,7 +351,7 @@ pub(crate) mod failure {
 
 #[cfg(test)]
 mod tests {
-    use super::{failure::Failure, *};
+    use super::{failure::Failure, functions::FunctionsHeader, *};
     use crate::{
         PrepareError,
         artifact::{CacheKey, EnvironmentDigest},
@@ -364,6 +452,59 @@ mod tests {
             let read = Header::from_bytes(&bytes, len, &id(1), &key);
             assert!(matches!(read, Err(HeaderError::Length { .. })));
         }
+    }
+
+    #[test]
+    fn the_header_of_kept_functions_holds_for_them_alone_and_every_flipped_bit_is_noticed() {
+        const LEN: usize = functions::HEADER_LEN;
+        let file_len = LEN as u64 + 1000;
+        let cache = CacheKey::new([7; 32]);
+        let environment = EnvironmentDigest([1; 32]);
+        let key = cache.functions_checksum_key(&environment, &id(1));
+        let header = FunctionsHeader {
+            payload_len: 1000,
+            payload_checksum: Checksum([9; 32]),
+            backend_version: BackendVersion::new("1.2.3"),
+        };
+        let good = header.to_bytes(&id(1), &key);
+        assert_eq!(FunctionsHeader::from_bytes(&good, file_len, &id(1), &key), Ok(header));
+        for bit in 0..LEN * 8 {
+            let mut bytes = good;
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let read = FunctionsHeader::from_bytes(&bytes, file_len, &id(1), &key);
+            assert!(read.is_err(), "bit {bit}");
+        }
+        for at in [8, 12, 24, LEN - 33 - 32] {
+            let mut bytes = good;
+            bytes[at] ^= 0xff;
+            let checksum = key.checksum(&bytes[..LEN - 32]);
+            bytes[LEN - 32..].copy_from_slice(&checksum.0);
+            let read = FunctionsHeader::from_bytes(&bytes, file_len, &id(1), &key);
+            assert_eq!(read, Err(HeaderError::Malformed), "byte {at}");
+        }
+        for len in 0..LEN {
+            let read = FunctionsHeader::from_bytes(&good[..len], len as u64, &id(1), &key);
+            assert_eq!(read, Err(HeaderError::Truncated));
+        }
+        for len in [LEN as u64, file_len - 1, file_len + 1] {
+            let read = FunctionsHeader::from_bytes(&good, len, &id(1), &key);
+            assert!(matches!(read, Err(HeaderError::Length { .. })));
+        }
+        // Beside another artifact, in another environment, of another cache, or as another kind of file.
+        let others = [
+            (id(2), cache.functions_checksum_key(&environment, &id(2))),
+            (id(1), cache.functions_checksum_key(&EnvironmentDigest([2; 32]), &id(1))),
+            (id(1), CacheKey::new([8; 32]).functions_checksum_key(&environment, &id(1))),
+            (id(1), cache.checksum_key(&environment, &id(1))),
+        ];
+        for (id, key) in others {
+            let read = FunctionsHeader::from_bytes(&good, file_len, &id, &key);
+            assert_eq!(read, Err(HeaderError::Checksum));
+        }
+        assert_eq!(
+            Header::from_bytes(&[good.to_vec(), vec![0; 100]].concat(), file_len, &id(1), &key),
+            Err(HeaderError::Magic)
+        );
     }
 
     #[test]

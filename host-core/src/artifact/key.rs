@@ -40,6 +40,15 @@ impl CacheKey {
         ChecksumKey::derive(&(self.0, environment.0, id).encode())
     }
 
+    /// The same for the functions that are kept beside it.
+    pub(super) fn functions_checksum_key(
+        &self,
+        environment: &EnvironmentDigest,
+        id: &ArtifactId,
+    ) -> ChecksumKey {
+        ChecksumKey::derive_for_functions(&(self.0, environment.0, id).encode())
+    }
+
     /// A new one, of random bytes.
     fn generate() -> io::Result<Self> {
         let mut bytes = [0; 32];

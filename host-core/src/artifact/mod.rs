@@ -16,7 +16,9 @@ mod key;
 mod prune;
 mod store;
 
-pub use cache::{Cache, CacheEntry, CacheLock, EntryContent, EntryProblem, EnvironmentDirectory};
+pub use cache::{
+    Cache, CacheEntry, CacheLock, EntryContent, EntryProblem, EnvironmentDirectory, KeptFunctions,
+};
 pub use environment::{BackendInput, Environment, EnvironmentDigest, EnvironmentInput};
 pub use format::PrepareCost;
 pub use identity::ArtifactId;

@@ -4,12 +4,13 @@ pub use super::cache::LockError;
 use super::{
     ArtifactId, CacheLock, Environment, EnvironmentDirectory,
     cache::{
-        CacheEntry, EntryContent, naming, open_file, remove_if_there, remove_temporary_files,
-        temporary_file, write_file,
+        CacheEntry, EntryContent, EntryProblem, naming, open_file, remove_if_there,
+        remove_temporary_files, temporary_file, write_file,
     },
     format::{
         BackendVersion, Checksum, ChecksumKey, HEADER_LEN, Header, HeaderError, PrepareCost,
         failure::Failure,
+        functions::{self, FunctionsHeader},
     },
 };
 use crate::{
@@ -89,6 +90,7 @@ impl ArtifactStore {
         let store = Self { environment, directory, lock: lock.into(), lacking, closed: None };
         store.ensure_directory()?;
         remove_temporary_files(store.directory.path())?;
+        store.directory.remove_orphans()?;
         store.directory.note_start(&store.environment);
         let mut entries = store.directory.entries()?;
         for entry in &mut entries {
@@ -189,6 +191,61 @@ impl ArtifactStore {
         Ok(len)
     }
 
+    /// Keeps the functions of an artifact that was just written beside it, in the same way. Returns the
+    /// length of the file in bytes. What was kept there before is gone in any case.
+    pub(crate) fn write_functions(
+        &self,
+        id: &ArtifactId,
+        functions: Option<&Artifact>,
+    ) -> io::Result<u64> {
+        let path = self.directory.functions_path(id);
+        let written = match functions {
+            Some(functions) => {
+                let key = self.directory.functions_checksum_key(id);
+                let payload = functions.bytes();
+                let header = FunctionsHeader {
+                    payload_len: payload.len() as u64,
+                    payload_checksum: key.checksum(payload),
+                    backend_version: linked_version(id).unwrap_or(BackendVersion::new("")),
+                };
+                self.write_file(&path, &[&header.to_bytes(id, &key), payload])
+                    .map(|()| (functions::HEADER_LEN + payload.len()) as u64)
+            }
+            None => Ok(0),
+        };
+        if !matches!(written, Ok(1..)) {
+            remove_if_there(&path)?;
+        }
+        written
+    }
+
+    /// Copies the functions that are kept beside an artifact into memory that nobody else can change, and
+    /// checks them there. Those that do not hold are removed.
+    pub(crate) fn read_functions(&self, id: &ArtifactId) -> Result<Artifact, EntryProblem> {
+        let read = || {
+            failpoint::reach(Point::HostRead)?;
+            let (header, file) = self.directory.open_functions(id)?;
+            if linked_version(id) != Some(header.backend_version) {
+                return Err(EntryProblem::Payload);
+            }
+            let mut memory = memory_file("pvf-functions")?;
+            io::copy(&mut file.take(header.payload_len), &mut memory)?;
+            let functions = Artifact::seal(memory)?;
+            let key = self.directory.functions_checksum_key(id);
+            if key.checksum(functions.bytes()) != header.payload_checksum {
+                return Err(EntryProblem::Payload);
+            }
+            Ok(functions)
+        };
+        read().inspect_err(|problem| {
+            if !matches!(problem, EntryProblem::Io(error) if is_for_want_of_room_in_memory(error))
+                && let Err(error) = remove_if_there(&self.directory.functions_path(id))
+            {
+                tracing::debug!(artifact = %id, %error, "compiled functions can't be removed");
+            }
+        })
+    }
+
     /// Remembers that preparing fails, whenever and wherever it is tried.
     pub(crate) fn write_failure(
         &self,
@@ -244,14 +301,26 @@ impl ArtifactStore {
         File::open(self.directory.artifact_path(id))?.set_modified(SystemTime::now())
     }
 
-    /// Removes one file.
+    /// Removes one file, and what is kept beside it.
     pub(crate) fn remove_entry(&self, entry: &CacheEntry) -> io::Result<()> {
-        remove_if_there(&entry.path)
+        remove_if_there(&entry.path)?;
+        match &entry.functions {
+            Some(functions) => remove_if_there(&functions.path),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes the functions that are kept beside an artifact.
+    pub(crate) fn remove_functions(&self, entry: &CacheEntry) -> io::Result<()> {
+        remove_if_there(&self.directory.functions_path(&entry.id))
     }
 
     /// Removes whatever is known about an artifact.
     pub(crate) fn remove(&self, id: &ArtifactId) -> io::Result<()> {
-        for path in [self.directory.artifact_path(id), self.directory.failure_path(id)] {
+        let directory = &self.directory;
+        for path in
+            [directory.artifact_path(id), directory.failure_path(id), directory.functions_path(id)]
+        {
             remove_if_there(&path)?;
         }
         Ok(())

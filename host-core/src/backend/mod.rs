@@ -113,6 +113,9 @@
 //!   [`Prepare::start_threads`]; afterwards none can be. `call` has no thread but its own.
 //! * **No files.** From before it loads, a worker can open none: what an engine would read from them, it
 //!   does without.
+//! * **What is reused is what would be made.** A backend that [reuses](Prepare::prepare_reusing) what an
+//!   earlier preparation left makes, byte for byte, the artifact that it would make without. Others leave
+//!   that method alone.
 //! * **Errors keep their class.** Translate the engine's errors where they are typed. A class decides
 //!   between a retry and a vote against the candidate.
 
@@ -120,6 +123,7 @@ mod artifact;
 mod error;
 mod id;
 mod pages;
+mod preparation;
 mod registry;
 
 pub use artifact::{Artifact, memory_file};
@@ -128,6 +132,7 @@ pub use error::{
 };
 pub use id::{BackendId, InvalidBackendId};
 pub use pages::{populate, prefer_huge};
+pub use preparation::{FunctionCounts, Preparation};
 pub use registry::{CodePrefix, SelectionError, find, linked, select};
 
 use crate::primitives::ExecutorParams;
@@ -168,6 +173,32 @@ pub trait Prepare: Send + Sync {
     /// [`BackendPrepareError::Compilation`] when the engine refuses the code.
     fn prepare(&self, code: &[u8], params: &ExecutorParams)
     -> Result<Vec<u8>, BackendPrepareError>;
+
+    /// [Prevalidates](Self::prevalidate) and [prepares](Self::prepare) in one, for a backend that can do so
+    /// with less work, or that can keep compiled functions for later. This is what a job calls.
+    ///
+    /// `earlier` is what a preparation of other code, or of this code with other parameters, has handed
+    /// over as its [`functions`](Preparation::functions): opaque bytes to the host, which gives them back
+    /// as they were, to the same backend with the same [fingerprint](BackendDescriptor::fingerprint).
+    /// They are to be read with care all the same. Whoever has taken over that preparation has written
+    /// them: they may be malformed in every way, and what they say about functions may be wrong, which is
+    /// why they come from code alone that the node [trusts](crate::Pvf::upgraded_from) with this.
+    ///
+    /// The artifact is to be the one that [`prepare`](Self::prepare) gives.
+    ///
+    /// # Errors
+    ///
+    /// Those of the two, as if the one had been called after the other. If `earlier` is of no use, that is none.
+    fn prepare_reusing(
+        &self,
+        code: &[u8],
+        params: &ExecutorParams,
+        earlier: Option<&[u8]>,
+    ) -> Result<Preparation, BackendPrepareError> {
+        let _ = earlier;
+        self.prevalidate(code, params)?;
+        self.prepare(code, params).map(Preparation::from)
+    }
 
     /// Proves that an artifact made just now can be loaded. Runs no code of the guest.
     ///

@@ -3,7 +3,7 @@
 use crate::{
     PrepareError,
     artifact::{ArtifactId, CacheEntry, EntryContent, PrepareCost, PruneLimits, prune},
-    backend::CodePrefix,
+    backend::{CodePrefix, FunctionCounts},
     primitives::CodeHash,
 };
 use std::{
@@ -33,11 +33,26 @@ pub(crate) struct PreparedArtifact {
     pub(crate) generation: u64,
     pub(crate) size: u64,
     pub(crate) cost: PrepareCost,
+    /// The length of the file of functions that is kept beside it, in bytes. Zero if there is none.
+    functions_size: u64,
+    /// How many functions were reused when this host prepared it.
+    pub(crate) counts: Option<FunctionCounts>,
     last_needed: SystemTime,
     /// When that was last noted on disk.
     last_touched: SystemTime,
     /// Executions that may yet read the file.
     users: usize,
+}
+
+/// What a preparation has put on disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Written {
+    /// The length of the artifact's file, in bytes.
+    pub(crate) size: u64,
+    /// The length of the file of functions beside it, in bytes. Zero if there is none.
+    pub(crate) functions_size: u64,
+    pub(crate) counts: Option<FunctionCounts>,
+    pub(crate) cost: PrepareCost,
 }
 
 /// What to do about an artifact that somebody needs.
@@ -83,6 +98,8 @@ impl Artifacts {
                         generation: table.generation(),
                         size: entry.size,
                         cost: header.cost,
+                        functions_size: entry.functions.map_or(0, |functions| functions.size),
+                        counts: None,
                         last_needed: entry.last_needed,
                         last_touched: entry.last_needed,
                         users: 0,
@@ -142,6 +159,36 @@ impl Artifacts {
         }
     }
 
+    /// Which artifacts have functions beside them that a preparation of `id` may reuse, the best first:
+    /// those of its predecessor, and those of the same code under other parameters.
+    pub(crate) fn functions_for(
+        &self,
+        id: &ArtifactId,
+        predecessor: Option<CodeHash>,
+    ) -> Vec<ArtifactId> {
+        let rank = |other: &ArtifactId| match other.code_hash {
+            _ if other.backend != id.backend || other == id => None,
+            hash if Some(hash) == predecessor => Some(other.prep_hash != id.prep_hash),
+            hash if hash == id.code_hash => Some(true),
+            _ => None,
+        };
+        let mut found: Vec<_> = self
+            .states
+            .iter()
+            .filter(|(_, state)| matches!(state, State::Prepared(p) if p.functions_size > 0))
+            .filter_map(|(other, _)| Some((rank(other)?, other.clone())))
+            .collect();
+        found.sort();
+        found.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Notes that the functions beside an artifact were of no use, and are gone.
+    pub(crate) fn forget_functions(&mut self, id: &ArtifactId) {
+        if let Some(State::Prepared(prepared)) = self.states.get_mut(id) {
+            prepared.functions_size = 0;
+        }
+    }
+
     /// Notes that the artifact is now being prepared for `request`.
     pub(crate) fn begin(&mut self, id: &ArtifactId, request: RequestId, prefix: CodePrefix) {
         let failures = match self.states.get(id) {
@@ -171,7 +218,7 @@ impl Artifacts {
     pub(crate) fn finish(
         &mut self,
         id: &ArtifactId,
-        result: Result<(u64, PrepareCost), PrepareError>,
+        result: Result<Written, PrepareError>,
         now: Instant,
     ) -> Vec<RequestId> {
         let generation = self.generation();
@@ -179,12 +226,14 @@ impl Artifacts {
         let State::Preparing { waiting, failures } = state else { return vec![] };
         let (waiting, failures) = (std::mem::take(waiting), *failures);
         *state = match result {
-            Ok((size, cost)) => {
+            Ok(Written { size, functions_size, counts, cost }) => {
                 let now = SystemTime::now();
                 State::Prepared(PreparedArtifact {
                     generation,
                     size,
                     cost,
+                    functions_size,
+                    counts,
                     last_needed: now,
                     last_touched: now,
                     users: 0,
@@ -252,7 +301,7 @@ impl Artifacts {
             State::Prepared(p) => {
                 // What is about to be read counts as needed just now.
                 let last_needed = if p.users > 0 { SystemTime::now() } else { p.last_needed };
-                Some(((id.clone(), p.users), p.size, last_needed))
+                Some(((id.clone(), p.users), p.size + p.functions_size, last_needed))
             }
             _ => None,
         });
@@ -304,8 +353,12 @@ mod tests {
         PrepareError::JobDied("killed".into())
     }
 
-    const DONE: Result<(u64, PrepareCost), PrepareError> =
-        Ok((10, PrepareCost { wall: Duration::ZERO, cpu: Duration::ZERO, peak_memory: 0 }));
+    const DONE: Result<Written, PrepareError> = written(0);
+
+    const fn written(functions_size: u64) -> Result<Written, PrepareError> {
+        let cost = PrepareCost { wall: Duration::ZERO, cpu: Duration::ZERO, peak_memory: 0 };
+        Ok(Written { size: 10, functions_size, counts: None, cost })
+    }
 
     fn generation(table: &mut Artifacts, n: u8) -> u64 {
         match table.need(&id(n), RequestId(0), true, Instant::now()) {
@@ -394,10 +447,50 @@ mod tests {
             size: 10,
             last_needed: SystemTime::now(),
             content: Ok(content),
+            functions: None,
         });
         let now = Instant::now();
         let mut table = Artifacts::new(entries.into(), POLICY, now);
         assert!(matches!(table.need(&id(1), RequestId(1), true, now), Need::Ready(_)));
+    }
+
+    #[test]
+    fn functions_are_reused_of_the_predecessor_and_of_the_same_code_alone() {
+        let (mut table, now) = (table(), Instant::now());
+        let with = |n: u8, prep: u8, backend: &'static str| ArtifactId {
+            prep_hash: Hash([prep; 32]).into(),
+            backend: BackendId::from_static(backend),
+            ..id(n)
+        };
+        let mut add = |id: &ArtifactId, functions_size| {
+            table.begin(id, RequestId(1), CodePrefix::of(b"code"));
+            table.finish(id, written(functions_size), now);
+        };
+        for (n, prep, backend) in [(1, 0, "test"), (1, 1, "test"), (1, 0, "other"), (3, 0, "test")]
+        {
+            add(&with(n, prep, backend), 1);
+        }
+        // Another artifact of the new code, and one without functions.
+        add(&with(2, 1, "test"), 1);
+        add(&with(2, 2, "test"), 0);
+        let new = with(2, 0, "test");
+        let same_code = with(2, 1, "test");
+        assert_eq!(table.functions_for(&new, None), [same_code.clone()]);
+        let all = [with(1, 0, "test"), with(1, 1, "test"), same_code.clone()];
+        assert_eq!(table.functions_for(&new, Some(id(1).code_hash)), all);
+        table.forget_functions(&same_code);
+        assert_eq!(table.functions_for(&new, None), []);
+        assert_eq!(table.functions_for(&with(4, 0, "test"), Some(id(5).code_hash)), []);
+    }
+
+    #[test]
+    fn functions_beside_an_artifact_count_when_room_is_made() {
+        let (mut table, now) = (table(), Instant::now());
+        begin(&mut table, 1, 1);
+        table.finish(&id(1), written(90), now);
+        let limits = |max_size| PruneLimits { max_size, min_age: Duration::ZERO };
+        assert_eq!(table.prune(&limits(100)), []);
+        assert_eq!(table.prune(&limits(99)), [id(1)]);
     }
 
     #[test]

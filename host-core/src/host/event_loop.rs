@@ -10,7 +10,7 @@ mod executing;
 mod preparing;
 
 use super::{
-    artifacts::{Artifacts, Need, PreparedArtifact, RequestId},
+    artifacts::{Artifacts, Need, PreparedArtifact, RequestId, Written},
     config::Config,
     execution::Executed,
     hot::{HotSet, Load},
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Code, CodeSource, PrepareError, Pvf, ValidationError,
-    artifact::{ArtifactId, ArtifactStore, PrepareCost},
+    artifact::{ArtifactId, ArtifactStore},
     backend::{self, SelectionError},
     primitives::{
         CodeHash, Hash,
@@ -72,7 +72,9 @@ enum Event {
     Prepared {
         artifact: ArtifactId,
         worker: Option<PrepareWorker>,
-        result: Option<Result<(u64, PrepareCost), PrepareError>>,
+        result: Option<Result<Written, PrepareError>>,
+        /// Artifacts whose functions were of no use, and are gone.
+        useless: Vec<ArtifactId>,
     },
     Executed {
         id: RequestId,
@@ -245,7 +247,10 @@ impl EventLoop {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Fetched { hash, code } => self.on_fetched(&hash, &code),
-            Event::Prepared { artifact, worker, result } => {
+            Event::Prepared { artifact, worker, result, useless } => {
+                for artifact in &useless {
+                    self.artifacts.forget_functions(artifact);
+                }
                 self.on_prepared(&artifact, worker, result);
             }
             Event::Executed { id, load, prepared, executed } => {
@@ -491,6 +496,7 @@ fn prepare_report(
         cached,
         cost: prepared.cost,
         artifact_size: prepared.size,
+        functions: prepared.counts,
     }
 }
 

@@ -106,7 +106,7 @@ pub async fn start(
     };
     let opened = blocking(move || ArtifactStore::open(lock, environment));
     let (standby, opened) = tokio::join!(standby, opened);
-    let (mut store, entries) = opened.map_err(io("opening the cache"))?;
+    let (mut store, mut entries) = opened.map_err(io("opening the cache"))?;
     tracing::info!(environment = %digest, artifacts = entries.len(), "validation host started");
     for entry in entries.iter().filter(|entry| entry.content.is_err()) {
         if let Err(problem) = &entry.content {
@@ -116,6 +116,16 @@ pub async fn start(
         if let Err(error) = store.remove_entry(entry) {
             tracing::warn!(artifact = %entry.id, %error, "can't remove it");
         }
+    }
+
+    for entry in &mut entries {
+        let Some(functions) = &entry.functions else { continue };
+        let Some(problem) = &functions.problem else { continue };
+        tracing::debug!(artifact = %entry.id, %problem, "discarding compiled functions");
+        if let Err(error) = store.remove_functions(entry) {
+            tracing::debug!(artifact = %entry.id, %error, "can't remove them");
+        }
+        entry.functions = None;
     }
 
     let store_closed = store.closed();

@@ -3,7 +3,7 @@
 use crate::{
     Pvf, ValidationError,
     artifact::PrepareCost,
-    backend::BackendId,
+    backend::{BackendId, FunctionCounts},
     host::queue::{ExecuteClass, PreparePriority},
     primitives::{
         Hash, PersistedValidationData, PoV, PvfExecKind, ValidationParams,
@@ -146,6 +146,8 @@ pub struct PrepareReport {
     pub cost: PrepareCost,
     /// The size of the artifact's file, in bytes.
     pub artifact_size: u64,
+    /// How many functions were reused, if this host has prepared it and the backend keeps any.
+    pub functions: Option<FunctionCounts>,
 }
 
 /// What an execution took.

@@ -28,6 +28,10 @@ macro_rules! statistics {
 statistics! {
     /// Preparations started.
     preparations,
+    /// Functions that preparations took from earlier ones.
+    functions_reused,
+    /// Functions that preparations compiled, as far as backends keep them.
+    functions_compiled,
     /// Executions that left the queue.
     executions,
     /// Prepare workers started.
@@ -85,6 +89,10 @@ pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
     pub(crate) fn increment(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.add(1);
+    }
+
+    pub(crate) fn add(&self, count: u64) {
+        self.0.fetch_add(count, Ordering::Relaxed);
     }
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     PrepareError,
     artifact::PrepareCost,
-    backend::{Artifact, BackendPrepareError, LoadError, memory_file},
+    backend::{Artifact, BackendPrepareError, FunctionCounts, LoadError, memory_file},
 };
 use rustix::fs::SealFlags;
 use std::{
@@ -27,6 +27,9 @@ pub(crate) struct PrepareWorker(WorkerProcess);
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) artifact: Artifact,
+    /// Compiled functions to keep for later preparations.
+    pub(crate) functions: Option<Artifact>,
+    pub(crate) counts: Option<FunctionCounts>,
     pub(crate) cost: PrepareCost,
 }
 
@@ -56,20 +59,22 @@ impl PrepareWorker {
         self.0.connection.poll_disturbed(context)
     }
 
-    /// Has an artifact made of `code`, and gives the worker back if it is still of use.
+    /// Has an artifact made of `code`, with the help of what an `earlier` preparation has kept, and gives
+    /// the worker back if it is still of use.
     ///
     /// The worker enforces the limit on CPU time; one that gives no answer at all is given up after
     /// `wall_limit`.
     pub(crate) async fn prepare(
         mut self,
         code: &[u8],
+        earlier: Option<&Artifact>,
         request: &PrepareRequest,
         wall_limit: Duration,
     ) -> (Option<Self>, Result<Prepared, PrepareError>) {
         let start = Instant::now();
         let memory = memory::prepare_memory(request.memory_limit);
         let memory_exceeded = self.0.memory_exceeded(memory);
-        let exchange = exchange(&mut self.0, code, request);
+        let exchange = exchange(&mut self.0, code, earlier, request);
         let answer = tokio::select! {
             biased;
             answer = tokio::time::timeout(wall_limit, exchange) => answer,
@@ -78,7 +83,7 @@ impl PrepareWorker {
                 return (None, Err(PrepareError::Worker(reason)));
             }
         };
-        let (response, artifact) = match answer {
+        let (response, artifact, functions) = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(FrameError::Closed)) => {
                 let obituary = self.0.obituary().await;
@@ -97,8 +102,8 @@ impl PrepareWorker {
         let cost =
             PrepareCost { wall, cpu: response.usage.cpu, peak_memory: response.usage.peak_memory };
         let result = match (response.result, artifact) {
-            (Ok(()), Some(artifact)) => Ok(Prepared { artifact, cost }),
-            (Ok(()), None) => {
+            (Ok(counts), Some(artifact)) => Ok(Prepared { artifact, functions, counts, cost }),
+            (Ok(_), None) => {
                 return (None, Err(PrepareError::Worker("success without an artifact".into())));
             }
             (Err(error), _) => Err(classify(error.cleaned(), request)),
@@ -112,18 +117,27 @@ impl PrepareWorker {
 async fn exchange(
     process: &mut WorkerProcess,
     code: &[u8],
+    earlier: Option<&Artifact>,
     request: &PrepareRequest,
-) -> Result<(PrepareResponse, Option<Artifact>), FrameError> {
+) -> Result<(PrepareResponse, Option<Artifact>, Option<Artifact>), FrameError> {
     let file = sealed_file("pvf-code", code)?;
     let connection = &mut process.connection;
     let id = connection.number_request()?;
-    connection.send(&Numbered { id, message: request }, &[file.as_fd()]).await?;
-    let (response, mut descriptors) = connection.receive_response::<PrepareResponse>(id, 1).await?;
-    let artifact = match descriptors.pop() {
-        Some(file) => Some(Artifact::from_stranger(file)?),
-        None => None,
-    };
-    Ok((response, artifact))
+    let files: Vec<_> =
+        [Some(&file), earlier.map(Artifact::file)].into_iter().flatten().map(AsFd::as_fd).collect();
+    connection.send(&Numbered { id, message: request }, &files).await?;
+    let (response, descriptors) = connection.receive_response::<PrepareResponse>(id, 2).await?;
+    let mut descriptors = descriptors.into_iter();
+    let artifact = descriptors.next().map(Artifact::from_stranger).transpose()?;
+    // What can't be kept is lost, and nothing else is.
+    let functions = descriptors.next().and_then(|file| match Artifact::from_stranger(file) {
+        Ok(functions) => Some(functions),
+        Err(error) => {
+            tracing::debug!(%error, "compiled functions are not kept");
+            None
+        }
+    });
+    Ok((response, artifact, functions))
 }
 
 fn sealed_file(name: &str, bytes: &[u8]) -> io::Result<std::fs::File> {

@@ -9,8 +9,8 @@
 use crate::{
     artifact::format::{Checksum, ChecksumKey},
     backend::{
-        BackendId, BackendPrepareError, ExecuteError, Fingerprint, LoadError, LogLevel,
-        MachineError,
+        BackendId, BackendPrepareError, ExecuteError, Fingerprint, FunctionCounts, LoadError,
+        LogLevel, MachineError,
     },
     primitives::{ExecutorParams, compression::DecompressError},
     sandbox::{Findings, Measures},
@@ -19,7 +19,7 @@ use parity_scale_codec::{Compact, Decode, Encode, Error, Input, Output};
 use std::{io, ops::Range, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 /// The version of everything in this module.
-pub const PROTOCOL_VERSION: u32 = 4;
+pub const PROTOCOL_VERSION: u32 = 5;
 
 /// The version of this library; host and worker must have the same.
 pub const PACKAGE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -152,7 +152,8 @@ pub struct Numbered<M> {
     pub message: M,
 }
 
-/// Prepare an artifact. The code comes beside it, in a sealed memory file.
+/// Prepare an artifact. The code comes beside it, in a sealed memory file, and behind that perhaps
+/// another one, with what an earlier preparation has kept of its functions.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct PrepareRequest {
     /// The backend to use.
@@ -169,11 +170,12 @@ pub struct PrepareRequest {
     pub memory_limit: Option<u64>,
 }
 
-/// How preparing went. With success, the artifact comes beside it, in a sealed memory file.
+/// How preparing went. With success, the artifact comes beside it, in a sealed memory file, and perhaps
+/// another one, with functions to keep.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct PrepareResponse {
     /// The outcome.
-    pub result: Result<(), PrepareJobError>,
+    pub result: Result<Option<FunctionCounts>, PrepareJobError>,
     /// What the job used.
     pub usage: JobUsage,
 }

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer, Failure> {
 
 fn prune_entries(entries: Vec<CacheEntry>, limits: &PruneLimits) -> Vec<CacheEntry> {
     let entries = entries.into_iter().map(|entry| {
-        let (size, last_needed) = (entry.size, entry.last_needed);
+        let (size, last_needed) = (entry.total_size(), entry.last_needed);
         (entry, size, last_needed)
     });
     prune(entries, limits, SystemTime::now())
@@ -63,6 +63,8 @@ struct EntryJson {
     code_hash: String,
     prep_hash: String,
     size_bytes: u64,
+    /// The length of the file of compiled functions that is kept beside it.
+    functions_bytes: Option<u64>,
     last_needed_unix_s: u64,
     /// What is wrong with it, or why the code can't be prepared.
     problem: Option<String>,
@@ -83,6 +85,7 @@ impl EntryJson {
             code_hash: entry.id.code_hash.to_string(),
             prep_hash: entry.id.prep_hash.to_string(),
             size_bytes: entry.size,
+            functions_bytes: entry.functions.as_ref().map(|functions| functions.size),
             last_needed_unix_s: units::unix_seconds(entry.last_needed),
             problem,
             age: entry.last_needed.elapsed().unwrap_or_default(),
@@ -100,7 +103,8 @@ fn verify(directory: &Path, json: bool) -> Result<Answer, Failure> {
     let environments = describe(directory, |environment, entry| {
         let mut description = EntryJson::of(entry);
         if description.state == "artifact"
-            && let Err(problem) = environment.read(entry)
+            && let Err(problem) =
+                environment.read(entry).and_then(|_| environment.check_functions(entry))
         {
             (description.state, description.problem) = ("damaged", Some(problem.to_string()));
         }
@@ -163,8 +167,10 @@ fn print(directory: &Path, environments: &[EnvironmentJson], json: bool) -> Resu
         text += &table.to_string();
         text.push('\n');
     }
-    let total = units::size(entries().map(|entry| entry.size_bytes).sum());
-    text += &format!("{}: {} files, {total}\n", directory.display(), entries().count());
+    let functions = || entries().filter_map(|entry| entry.functions_bytes);
+    let total = entries().map(|entry| entry.size_bytes).sum::<u64>() + functions().sum::<u64>();
+    let files = entries().count() + functions().count();
+    text += &format!("{}: {files} files, {}\n", directory.display(), units::size(total));
     output::print(&text)
 }
 
@@ -190,7 +196,7 @@ fn remove(
         // Taking the lock would make the directory.
         vec![]
     };
-    let bytes: u64 = removed.iter().map(|entry| entry.size).sum();
+    let bytes: u64 = removed.iter().map(CacheEntry::total_size).sum();
     if json {
         output::json(&json!({ "removed": removed.len(), "removed_bytes": bytes }))?;
     } else {

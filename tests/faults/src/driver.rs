@@ -272,6 +272,12 @@ impl Listed {
             listed.others.extend(paths.filter(is_other));
             for entry in environment.entries().expect("an environment can be read") {
                 listed.others.retain(|path| *path != entry.path);
+                if let Some(functions) = &entry.functions {
+                    listed.others.retain(|path| *path != functions.path);
+                    if let Err(problem) = environment.check_functions(&entry) {
+                        listed.broken.push((entry.id.code_hash, problem.to_string()));
+                    }
+                }
                 let hash = entry.id.code_hash;
                 let is_whole = match &entry.content {
                     Ok(EntryContent::Failure(..)) => continue,

@@ -164,8 +164,8 @@ attempts! {
 
     // Descriptors.
     WriteEverywhere = "write to every descriptor but its own", |target| {
-        const OUTPUT: i32 = 1;
-        let is_its_own = |descriptor: &i32| *descriptor == OUTPUT && has_output();
+        const OUTPUTS: [i32; 2] = [1, 3];
+        let is_its_own = |descriptor: &i32| OUTPUTS.contains(descriptor) && has_output();
         let mut open = vec![];
         let mut refusal = None;
         // Of its own socket, there may be another one, after which it would not live for long.

@@ -15,6 +15,7 @@ mod real_pvfs;
 #[cfg(any(feature = "polkavm", feature = "wasmtime"))]
 mod refused_artifacts;
 mod retry;
+mod reuse;
 mod this_machine;
 mod verdicts;
 #[cfg(feature = "wasmtime")]

@@ -66,7 +66,7 @@ impl Confinement {
         let mut findings = findings.clone();
         let holds = |more: &str| Ok(State::Holds(more.to_owned()));
         findings.attempt(wanted, Measure::ClosedDescriptors, || {
-            keep_descriptors(3).map_err(|error| format!("close_range: {error}"))?;
+            close_descriptors(3, u32::MAX).map_err(|error| format!("close_range: {error}"))?;
             holds("")
         });
         namespaces::enter(wanted, &mut findings);
@@ -158,14 +158,14 @@ impl Confinement {
     }
 
     /// The prepare job has just been forked by the process `worker`: it has run nothing yet. Gives back
-    /// the job's `socket`, which beside the `output`, now at [`OUTPUT`], is its only descriptor.
+    /// the job's `socket`, which beside the `outputs`, now at [`OUTPUTS`], is its only descriptor.
     pub(crate) fn enter_prepare_job(
         self,
         worker: Pid,
         socket: OwnedFd,
-        output: BorrowedFd<'_>,
+        outputs: [BorrowedFd<'_>; 2],
     ) -> io::Result<OwnedFd> {
-        self.become_job(worker, socket, Some(output))
+        self.become_job(worker, socket, Some(outputs))
     }
 
     /// The prepare job has started all threads that it will have. It has still not looked at the code.
@@ -182,7 +182,7 @@ impl Confinement {
         self,
         worker: Pid,
         socket: OwnedFd,
-        output: Option<BorrowedFd<'_>>,
+        outputs: Option<[BorrowedFd<'_>; 2]>,
     ) -> io::Result<OwnedFd> {
         IS_JOB.store(true, Ordering::Relaxed);
         if self.holds(Measure::EndsWithHost) {
@@ -193,15 +193,23 @@ impl Confinement {
             }
         }
         duplicate(socket.into_raw_fd(), 0)?;
-        let kept = match output {
-            Some(output) => {
-                duplicate(output.as_raw_fd(), OUTPUT)?;
-                OUTPUT as u32 + 1
+        if let Some(outputs) = outputs {
+            for (output, place) in outputs.iter().zip(OUTPUTS) {
+                // The second may be at its place already. The first can't be at the second's: it was made
+                // before.
+                if output.as_raw_fd() != place {
+                    duplicate(output.as_raw_fd(), place)?;
+                }
             }
-            None => 1,
-        };
+        }
         if self.holds(Measure::ClosedDescriptors) {
-            keep_descriptors(kept)?;
+            match outputs {
+                Some(_) => {
+                    close_descriptors(2, 2)?;
+                    close_descriptors(OUTPUTS[1] as u32 + 1, u32::MAX)?;
+                }
+                None => close_descriptors(1, u32::MAX)?,
+            }
         }
         // SAFETY: it was made just now, and the owner of the worker's descriptor 0, its channel, never
         // comes to run in a job, which ends without dropping anything.
@@ -209,19 +217,19 @@ impl Confinement {
     }
 }
 
-/// The descriptor of a prepare job's output.
-pub(crate) const OUTPUT: i32 = 1;
+/// The descriptors of a prepare job's outputs. What the standard library says on descriptor 2 is in none.
+pub(crate) const OUTPUTS: [i32; 2] = [1, 3];
 
 fn duplicate(from: i32, to: i32) -> io::Result<()> {
     // SAFETY: always sound. Whoever owned `to` has no more use for it, see the callers.
     if unsafe { libc::dup3(from, to, 0) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
-/// Closes all descriptors from `first` on.
-fn keep_descriptors(first: u32) -> io::Result<()> {
+/// Closes all descriptors from `first` to `last`.
+fn close_descriptors(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: those that are closed are not used any more: a worker calls this before it opens any, and
     // a job never drops what it has of its worker.
-    if unsafe { libc::close_range(first, u32::MAX, 0) } == -1 {
+    if unsafe { libc::close_range(first, last, 0) } == -1 {
         Err(io::Error::last_os_error())
     } else {
         Ok(())

@@ -1,19 +1,21 @@
 //! The loop's steps that have artifacts made.
 
-use super::{Event, EventLoop, Preparation};
+use super::{Event, EventLoop, Preparation, Written};
 use crate::{
     Code, PrepareError,
-    artifact::{ArtifactId, ArtifactStore, PrepareCost},
+    artifact::{ArtifactId, ArtifactStore},
+    backend::Artifact,
+    host::statistics::Counters,
     primitives::PvfPrepKind,
     text,
     worker::{
         prepare::{PrepareWorker, Prepared},
         protocol::PrepareRequest,
-        spawn::SpawnError,
+        spawn::{SpawnError, SpawnerHandle},
     },
 };
 use futures_util::FutureExt;
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 use tokio::sync::oneshot;
 
 impl EventLoop {
@@ -26,11 +28,13 @@ impl EventLoop {
             let work = self.prepare(artifact.clone(), preparation, worker);
             let task = async move {
                 tokio::select! {
-                    (worker, result) = work => {
-                        Event::Prepared { artifact, worker, result: Some(result) }
+                    Outcome { worker, result, useless } = work => {
+                        Event::Prepared { artifact, worker, result: Some(result), useless }
                     },
                     // Dropping the work kills its worker, and with it the job.
-                    Ok(()) = cancelled => Event::Prepared { artifact, worker: None, result: None },
+                    Ok(()) = cancelled => {
+                        Event::Prepared { artifact, worker: None, result: None, useless: vec![] }
+                    },
                 }
             };
             self.tasks.push(task.boxed());
@@ -51,8 +55,7 @@ impl EventLoop {
         artifact: ArtifactId,
         preparation: Preparation,
         worker: Option<PrepareWorker>,
-    ) -> impl Future<Output = (Option<PrepareWorker>, Result<(u64, PrepareCost), PrepareError>)> + use<>
-    {
+    ) -> impl Future<Output = Outcome> + use<> {
         let Preparation { code, pvf, is_precheck } = preparation;
         let kind = if is_precheck { PvfPrepKind::Precheck } else { PvfPrepKind::Prepare };
         let request = PrepareRequest {
@@ -66,36 +69,52 @@ impl EventLoop {
         let wall_limit = request.cpu_limit.saturating_mul(self.config.wall_clock_factor);
         let (spawner, store) = (self.spawner.clone(), self.store.clone());
         let counters = self.counters.clone();
+        // What a precheck finds out must not depend on what else was prepared here: code that takes too
+        // long when nothing can be reused would be enacted, and then some machine has nothing to reuse.
+        let sources = match is_precheck {
+            true => vec![],
+            false => self.artifacts.functions_for(&artifact, pvf.predecessor),
+        };
         async move {
             // What can't be stored need not be made.
             let (place, id) = (store.clone(), artifact.clone());
             let room = tokio::task::spawn_blocking(move || place.check_room(&id)).await;
             if let Err(error) = room.unwrap_or_else(|panic| Err(panic.into())) {
-                return (worker, Err(PrepareError::Store(error.to_string())));
+                return Outcome::failed(worker, PrepareError::Store(error.to_string()));
             }
-            let worker = match worker {
-                Some(worker) => worker,
-                None => {
-                    counters.prepare_workers_started.increment();
-                    match PrepareWorker::spawn(&spawner).await {
+            let (mut earlier, useless) = read_functions(&store, sources).await;
+            let mut idle = worker;
+            let (worker, result) = loop {
+                let worker = match idle.take() {
+                    Some(worker) => worker,
+                    None => match spawn(&spawner, &counters).await {
                         Ok(worker) => worker,
-                        Err(SpawnError::Replaced { program }) => {
-                            return (None, Err(PrepareError::WorkerReplaced { program }));
-                        }
-                        Err(error) => {
-                            return (None, Err(PrepareError::NoWorker(error.to_string())));
-                        }
+                        Err(error) => return Outcome { worker: None, result: Err(error), useless },
+                    },
+                };
+                let (worker_pid, reuses) = (worker.pid(), earlier.is_some());
+                tracing::debug!(%artifact, worker_pid, reuses, "preparing");
+                let (worker, result) =
+                    worker.prepare(code.bytes(), earlier.as_ref(), &request, wall_limit).await;
+                match result {
+                    // Whatever was reused may be to blame. It must not decide whether there is an artifact.
+                    Err(error) if earlier.take().is_some() => {
+                        let error = text::clean(&error.to_string());
+                        tracing::debug!(%artifact, error, "preparing again in full");
+                        idle = worker;
                     }
+                    result => break (worker, result),
                 }
             };
-            let worker_pid = worker.pid();
-            tracing::debug!(%artifact, worker_pid, "preparing");
-            let (worker, result) = worker.prepare(code.bytes(), &request, wall_limit).await;
             let stored = tokio::task::spawn_blocking(move || {
                 store_outcome(&store, &artifact, &code, result)
             });
             let result = stored.await.unwrap_or_else(|e| Err(PrepareError::Store(e.to_string())));
-            (worker, result)
+            if let Ok(Written { counts: Some(counts), .. }) = &result {
+                counters.functions_reused.add(counts.reused.into());
+                counters.functions_compiled.add(counts.compiled.into());
+            }
+            Outcome { worker, result, useless }
         }
     }
 
@@ -103,7 +122,7 @@ impl EventLoop {
         &mut self,
         artifact: &ArtifactId,
         worker: Option<PrepareWorker>,
-        result: Option<Result<(u64, PrepareCost), PrepareError>>,
+        result: Option<Result<Written, PrepareError>>,
     ) {
         self.preparing.remove(artifact);
         if self.idle_prepare_workers.len() + self.preparing.len() < self.prepare_queue.soft_cap() {
@@ -111,8 +130,10 @@ impl EventLoop {
         }
         if let Some(result) = result {
             match &result {
-                Ok((size, cost)) => tracing::info!(
+                Ok(Written { size, cost, counts, .. }) => tracing::info!(
                     %artifact, size, wall_ms = cost.wall.as_millis(), cpu_ms = cost.cpu.as_millis(),
+                    reused = counts.map(|counts| counts.reused),
+                    compiled = counts.map(|counts| counts.compiled),
                     "prepared"
                 ),
                 Err(error) => {
@@ -136,19 +157,76 @@ impl EventLoop {
     }
 }
 
+/// What preparing came to.
+struct Outcome {
+    /// The worker, if it is still of use.
+    worker: Option<PrepareWorker>,
+    result: Result<Written, PrepareError>,
+    /// Artifacts whose functions were of no use, and are gone.
+    useless: Vec<ArtifactId>,
+}
+
+impl Outcome {
+    fn failed(worker: Option<PrepareWorker>, error: PrepareError) -> Self {
+        Self { worker, result: Err(error), useless: vec![] }
+    }
+}
+
+async fn spawn(
+    spawner: &SpawnerHandle,
+    counters: &Counters,
+) -> Result<PrepareWorker, PrepareError> {
+    counters.prepare_workers_started.increment();
+    PrepareWorker::spawn(spawner).await.map_err(|error| match error {
+        SpawnError::Replaced { program } => PrepareError::WorkerReplaced { program },
+        error => PrepareError::NoWorker(error.to_string()),
+    })
+}
+
+/// The first functions that hold, and the artifacts beside which there were others that do not.
+async fn read_functions(
+    store: &Arc<ArtifactStore>,
+    sources: Vec<ArtifactId>,
+) -> (Option<Artifact>, Vec<ArtifactId>) {
+    if sources.is_empty() {
+        return (None, vec![]);
+    }
+    let store = store.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let mut useless = vec![];
+        for source in sources {
+            match store.read_functions(&source) {
+                Ok(functions) => return (Some(functions), useless),
+                Err(problem) => {
+                    tracing::debug!(artifact = %source, %problem, "compiled functions are of no use");
+                    useless.push(source);
+                }
+            }
+        }
+        (None, useless)
+    });
+    read.await.unwrap_or_default()
+}
+
 /// Puts on disk what preparing came to, as far as it is to be remembered.
 fn store_outcome(
     store: &ArtifactStore,
     id: &ArtifactId,
     code: &Code,
     result: Result<Prepared, PrepareError>,
-) -> Result<(u64, PrepareCost), PrepareError> {
+) -> Result<Written, PrepareError> {
     match result {
-        Ok(Prepared { artifact, cost }) => {
+        Ok(Prepared { artifact, functions, counts, cost }) => {
             let size = store
                 .write(id, &artifact, code.prefix(), cost)
                 .map_err(|error| PrepareError::Store(error.to_string()))?;
-            Ok((size, cost))
+            // Without them, there is only more to compile later.
+            let functions_size =
+                store.write_functions(id, functions.as_ref()).unwrap_or_else(|error| {
+                    tracing::debug!(artifact = %id, %error, "compiled functions are not kept");
+                    0
+                });
+            Ok(Written { size, functions_size, counts, cost })
         }
         Err(error) => {
             // Whether code decompresses depends on a limit that the next host may set differently.

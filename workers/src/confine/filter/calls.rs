@@ -77,16 +77,19 @@ calls! {
     }
 
     write 1 64 {
-        "a worker says on descriptor 2 why it ends; a prepare job writes its artifact to descriptor 1; the \
-         standard library says on descriptor 2, which a job does not have, that memory is short",
+        "a worker says on descriptor 2 why it ends; a prepare job writes its artifact to descriptor 1, \
+         and compiled functions to keep to descriptor 3; the standard library \
+         says on descriptor 2, which a job does not have, that memory is short",
         worker: Rule::only(&[
             Case::allow(&[int(0, 1, "to descriptor 1")]),
             Case::allow(&[int(0, 2, "to descriptor 2")]),
+            Case::allow(&[int(0, 3, "to descriptor 3")]),
         ]),
         loaded: Rule::only(&[Case::allow(&[int(0, 2, "to descriptor 2")])]),
         job: Rule::only(&[Case::fail(&[int(0, 2, "to descriptor 2")], Error::Ebadf)]),
         prepare_job: Rule::only(&[
             Case::allow(&[int(0, 1, "to descriptor 1")]),
+            Case::allow(&[int(0, 3, "to descriptor 3")]),
             Case::fail(&[int(0, 2, "to descriptor 2")], Error::Ebadf),
         ]),
     }
@@ -402,14 +405,14 @@ calls! {
     }
 
     dup2 33 - {
-        "a job's files become its descriptors 0 and 1",
-        worker: TO_FIRST_DESCRIPTORS,
+        "a job's files become its descriptors 0 and 1, and, in a prepare job, 3",
+        worker: TO_DESCRIPTORS_OF_JOBS,
         loaded: TO_FIRST_DESCRIPTORS,
     }
 
     dup3 292 24 {
-        "a job's files become its descriptors 0 and 1",
-        worker: TO_FIRST_DESCRIPTORS,
+        "a job's files become its descriptors 0 and 1, and, in a prepare job, 3",
+        worker: TO_DESCRIPTORS_OF_JOBS,
         loaded: TO_FIRST_DESCRIPTORS,
     }
 
@@ -607,6 +610,10 @@ const JOB_SOCKET: Rule = Rule::only(&[Case::allow(&[
 ])]);
 const TO_FIRST_DESCRIPTORS: Rule =
     Rule::only(&[Case::allow(&[Condition::within(1, 1, "as descriptor 0 or 1")])]);
+const TO_DESCRIPTORS_OF_JOBS: Rule = Rule::only(&[
+    Case::allow(&[Condition::within(1, 1, "as descriptor 0 or 1")]),
+    Case::allow(&[int(1, 3, "as descriptor 3")]),
+]);
 const BOUND_MEMORY: Rule = Rule::only(&[
     Case::allow(&[OWN_LIMIT, int(1, libc::RLIMIT_DATA as i32, "RLIMIT_DATA")]),
     Case::allow(&[OWN_LIMIT, int(1, libc::RLIMIT_AS as i32, "RLIMIT_AS")]),

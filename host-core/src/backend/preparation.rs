@@ -1,0 +1,34 @@
+//! What a preparation comes to.
+
+use parity_scale_codec::{Decode, Encode};
+
+/// The output of [`Prepare::prepare_reusing`](super::Prepare::prepare_reusing).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preparation {
+    /// The artifact.
+    pub artifact: Vec<u8>,
+    /// Compiled functions, for later preparations of similar code, in a format of the backend's own.
+    /// Empty if there is nothing to keep. More than [`Artifact::MAX_LEN`](super::Artifact::MAX_LEN) is
+    /// not kept.
+    pub functions: Vec<u8>,
+    /// How many functions were compiled, and how many were not. None if the backend does not keep any.
+    pub counts: Option<FunctionCounts>,
+}
+
+/// An artifact, and nothing for later.
+impl From<Vec<u8>> for Preparation {
+    fn from(artifact: Vec<u8>) -> Self {
+        Self { artifact, ..Self::default() }
+    }
+}
+
+/// How much of an artifact was there already.
+///
+/// The prepare job says so, and nobody checks it: these numbers are for people.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct FunctionCounts {
+    /// Functions, trampolines included, that were taken from an earlier preparation.
+    pub reused: u32,
+    /// Those that were compiled. What equals one that was compiled just before is in neither number.
+    pub compiled: u32,
+}
