@@ -25,8 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const INTERVAL: Duration = Duration::from_micros(200);
 /// How many looks at compilers that do nothing are enough to believe it.
 const LOOKS: u32 = 2;
-/// How many waits may be within each other on a thread: what is compiled meanwhile may be a trampoline.
-const MAX_DEPTH: u32 = 16;
+/// How much of a thread's stack waits may take that are within each other, in bytes: what is compiled
+/// meanwhile may be a trampoline. Threads have 2 MiB.
+const MAX_STACK: usize = 768 << 10;
 
 /// How many threads of this process are compiling.
 static COMPILING: AtomicUsize = AtomicUsize::new(0);
@@ -35,7 +36,8 @@ thread_local! {
     static IS_WATCHED: Cell<bool> = const { Cell::new(false) };
     /// Whether this thread has translated a function of the code since it last asked for one.
     static HAS_TRANSLATED: Cell<bool> = const { Cell::new(false) };
-    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// Where on the stack the outermost wait of this thread is.
+    static OUTERMOST: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
 /// Has this thread count while it compiles.
@@ -113,11 +115,13 @@ impl Turn {
         if HAS_TRANSLATED.replace(false) || self.has_come.load(Ordering::Relaxed) {
             return;
         }
-        let depth = DEPTH.get();
-        if depth == MAX_DEPTH {
+        let local = 0_u8;
+        let here = (&raw const local).addr();
+        let outermost = OUTERMOST.get();
+        if outermost.is_some_and(|outermost| outermost.saturating_sub(here) > MAX_STACK) {
             return;
         }
-        DEPTH.set(depth + 1);
+        OUTERMOST.set(Some(outermost.unwrap_or(here)));
         let pausing = Pausing::begin();
         let start = Instant::now();
         let mut looks = 0;
@@ -131,7 +135,7 @@ impl Turn {
             thread::sleep(INTERVAL);
         }
         drop(pausing);
-        DEPTH.set(depth);
+        OUTERMOST.set(outermost);
         self.has_come.store(true, Ordering::Relaxed);
     }
 }

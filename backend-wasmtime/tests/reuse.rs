@@ -197,8 +197,8 @@ fn a_real_runtime_gets_the_same_artifact_and_little_is_compiled_when_little_chan
         let second = reusing(&code, &none, Some(&first.functions));
         assert!(second.artifact == prepare(&code, &none).unwrap().bytes(), "{name}");
         let FunctionCounts { reused, compiled } = counts(&second);
-        // Some of those that changed are equal still.
-        assert!((1..=count.div_ceil(50)).contains(&(compiled as usize)), "{name}: {compiled}");
+        // Some of those that changed are equal still, and some call one that needs more of the stack now.
+        assert!(compiled > 0 && compiled as usize <= count * 3 / 100, "{name}: {compiled}");
         assert!(
             u64::from(compiled) * 100 <= u64::from(reused) * 3,
             "{name}: {compiled} of {reused}"

@@ -46,6 +46,7 @@ mod suite;
 mod temporary;
 mod timing;
 mod units;
+pub mod upgrade;
 mod verdict;
 
 use clap::{CommandFactory, Parser};

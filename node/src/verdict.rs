@@ -428,7 +428,7 @@ mod tests {
                 "wall_ms": 12.345,
                 "cpu_ms": 20.0,
                 "peak_memory_bytes": 1 << 20,
-                "artifact_bytes": 4096,
+                "artifact_bytes": 4096, "functions_reused": 3, "functions_compiled": 4,
             },
             "execute": {
                 "wall_ms": 1.5,

@@ -211,7 +211,10 @@ fn an_artifact_can_be_sealed_and_mapped_in_a_prepare_job() {
     };
     assert_eq!(end_of(PREPARE_JOB, seal), End::Made);
     assert_eq!(end_of(PREPARE_JOB, call!(SYS_write, 1, NOTHING, 0)), End::Made);
-    assert_eq!(end_of(PREPARE_JOB, call!(SYS_write, 3, NOTHING, 0)), KILLED);
+    // For the functions that are kept.
+    let write = call!(SYS_write, 3, NOTHING, 0);
+    assert!(matches!(end_of(PREPARE_JOB, write), End::Made | End::Failed(libc::EBADF)));
+    assert_eq!(end_of(PREPARE_JOB, call!(SYS_write, 4, NOTHING, 0)), KILLED);
 }
 
 #[test]
