@@ -919,7 +919,7 @@ fn valid() -> Vec<u8> {
 
 /// What a prepare job sends when there is an artifact.
 fn prepared() -> Vec<u8> {
-    (1_u8, Ok::<(), ()>(()), NO_MORE_LINES).encode()
+    (1_u8, Ok::<Option<()>, ()>(None), NO_MORE_LINES).encode()
 }
 
 fn wait_for_end() -> Tried {
