@@ -39,9 +39,9 @@ mod functions;
 mod instance;
 mod load;
 mod metering;
+mod order;
 #[doc(hidden)]
 pub mod parts;
-mod order;
 mod prepare;
 mod proposals;
 

@@ -46,7 +46,6 @@ mod suite;
 mod temporary;
 mod timing;
 mod units;
-pub mod upgrade;
 mod verdict;
 
 use clap::{CommandFactory, Parser};

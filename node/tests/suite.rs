@@ -70,8 +70,8 @@ const FIGURES: &[(&str, &str, &str, &str)] = &[
 
 /// What is measured where code can be upgraded.
 const UPGRADE: &[(&str, &str, &str, &str)] = &[
-    ("prepare", "adder", "precheck of the upgraded code, in full", "ms"),
-    ("prepare", "adder", "precheck of the upgraded code, after the old", "ms"),
+    ("prepare", "adder", "preparing the upgraded code, in full", "ms"),
+    ("prepare", "adder", "preparing the upgraded code, after the old", "ms"),
     ("prepare", "adder", "preparing again after an upgrade, by preparing in full", "ratio"),
 ];
 

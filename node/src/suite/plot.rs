@@ -94,7 +94,7 @@ const BARS: &[(Section, &str, &str, &[&str])] = &[
         Section::Prepare,
         "prepare",
         "Preparing",
-        &["precheck", "engine alone", "precheck of the upgraded code, after the old"],
+        &["precheck", "engine alone", "preparing the upgraded code, after the old"],
     ),
 ];
 
