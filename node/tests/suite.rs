@@ -41,6 +41,17 @@ const FIGURES: &[(&str, &str, &str, &str)] = &[
     ("input", "adder, block of 5 MiB", "one copy, huge pages", "ms"),
     ("input", "adder, block of 5 MiB", "what 5 MiB more take, by one copy", "ratio"),
     ("input", "adder, block of 5 MiB", "all of it, by one copy", "ratio"),
+    ("input", "adder that copies nothing, block of 5 MiB", "warm, small block", "ms"),
+    ("input", "adder that copies nothing, block of 5 MiB", "warm, 5 MiB", "ms"),
+    ("input", "adder that copies nothing, block of 5 MiB", "one copy, small pages", "ms"),
+    ("input", "adder that copies nothing, block of 5 MiB", "one copy, huge pages", "ms"),
+    (
+        "input",
+        "adder that copies nothing, block of 5 MiB",
+        "what 5 MiB more take, by one copy",
+        "ratio",
+    ),
+    ("input", "adder that copies nothing, block of 5 MiB", "all of it, by one copy", "ratio"),
     ("restart", "adder", "first execution", "ms"),
     ("restart", "adder", "load", "ms"),
     ("restart", "adder", "first execution, no worker standing by", "ms"),
@@ -73,6 +84,8 @@ const UPGRADE: &[(&str, &str, &str, &str)] = &[
     ("prepare", "adder", "preparing the upgraded code, in full", "ms"),
     ("prepare", "adder", "preparing the upgraded code, after the old", "ms"),
     ("prepare", "adder", "preparing again after an upgrade, by preparing in full", "ratio"),
+    ("prepare", "adder", "the same by CPU time", "ratio"),
+    ("prepare", "adder", "functions of the upgraded code compiled anew", "count"),
 ];
 
 const CURVES: [&str; 4] = ["pvfs", "workers", "blocks", "queued"];

@@ -27,7 +27,8 @@ pub struct Config {
     pub prepare_workers_hard_max: usize,
     /// How many candidates are executed at once.
     pub execute_workers_max: usize,
-    /// How many execute workers that have nothing to do are kept with their artifact loaded.
+    /// How many execute workers that have nothing to do are kept with their artifact loaded. Each takes
+    /// some 4 MiB besides its artifact, three descriptors of the host, and three processes.
     pub hot_workers_max: usize,
     /// The same as a sum of the sizes of their artifacts, in bytes.
     pub hot_workers_max_size: u64,
@@ -70,7 +71,8 @@ impl Config {
             prepare_workers_soft_max: 1,
             prepare_workers_hard_max: 2,
             execute_workers_max: 2,
-            hot_workers_max: 16,
+            // More than there are parachains with a block in each slot.
+            hot_workers_max: 128,
             hot_workers_max_size: 1 << 30,
             standby_worker: true,
             queue_capacity: 1024,
