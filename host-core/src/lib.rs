@@ -25,6 +25,8 @@ mod code;
 mod error;
 pub mod failpoint;
 mod host;
+#[doc(hidden)]
+pub mod parts;
 pub mod primitives;
 mod retry;
 pub mod sandbox;

@@ -17,6 +17,8 @@ mod confine;
 mod execute;
 pub mod floor;
 mod job;
+#[doc(hidden)]
+pub mod parts;
 mod prepare;
 
 #[cfg(feature = "polkavm")]

@@ -10,7 +10,7 @@ mod config;
 mod event_loop;
 mod execution;
 mod hot;
-mod queue;
+pub(crate) mod queue;
 mod request;
 mod statistics;
 
