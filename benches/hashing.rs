@@ -1,12 +1,13 @@
 //! What is done with all bytes of code, artifacts and blocks.
 
 mod common;
+mod identity;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use pvf_host_core::{
-    artifact::{ArtifactId, CacheKey, EnvironmentDigest},
+    artifact::{CacheKey, EnvironmentDigest},
     backend::BackendId,
-    primitives::{ExecutorParams, blake2_256, compression},
+    primitives::{blake2_256, compression},
 };
 use std::hint::black_box;
 
@@ -20,7 +21,8 @@ fn main() {
             black_box(blake2_256(bytes));
         });
         // A worker checks each artifact that it loads.
-        let key = CacheKey::new([1; 32]).checksum_key(&EnvironmentDigest([2; 32]), &id());
+        let id = identity::id(0, &BackendId::from_static("bench"));
+        let key = CacheKey::new([1; 32]).checksum_key(&EnvironmentDigest([2; 32]), &id);
         of_bytes(criterion, "checksum", move |bytes| {
             black_box(key.checksum(bytes));
         });
@@ -68,12 +70,4 @@ fn bytes(len: usize) -> Vec<u8> {
     }
     bytes.truncate(len);
     bytes
-}
-
-fn id() -> ArtifactId {
-    ArtifactId {
-        code_hash: blake2_256(b"bench").into(),
-        prep_hash: ExecutorParams::default().prep_hash(),
-        backend: BackendId::from_static("bench"),
-    }
 }

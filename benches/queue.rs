@@ -4,13 +4,12 @@
 //! depend on that.
 
 mod common;
+mod identity;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use pvf_host_core::{
-    artifact::ArtifactId,
     backend::BackendId,
     parts::{ExecuteQueue, PrepareQueue},
-    primitives::{ExecutorParams, Hash},
 };
 use std::{hint::black_box, iter};
 
@@ -62,7 +61,9 @@ fn executions(criterion: &mut Criterion) {
 }
 
 fn preparations(criterion: &mut Criterion) {
-    let ids: Vec<_> = (0..=LENGTHS[LENGTHS.len() - 1] as u64).map(id).collect();
+    let backend = BackendId::from_static("bench");
+    let numbers = 0..=LENGTHS[LENGTHS.len() - 1] as u64;
+    let ids: Vec<_> = numbers.map(|number| identity::id(number, &backend)).collect();
     // As many new parachains at once.
     let mut group = criterion.benchmark_group("prepare/fill and drain");
     for len in LENGTHS {
@@ -83,15 +84,5 @@ fn preparations(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(len), |bencher| {
             bencher.iter(|| queue.raise(black_box(absent)));
         });
-    }
-}
-
-fn id(number: u64) -> ArtifactId {
-    let mut hash = [0; 32];
-    hash[..8].copy_from_slice(&number.to_le_bytes());
-    ArtifactId {
-        code_hash: Hash(hash).into(),
-        prep_hash: ExecutorParams::default().prep_hash(),
-        backend: BackendId::from_static("bench"),
     }
 }

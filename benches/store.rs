@@ -1,18 +1,15 @@
 //! The artifacts on disk. Beside the program, so on whichever disk that is.
 
 mod common;
+mod filling;
+mod identity;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use pvf_host_core::{
-    artifact::{ArtifactId, Environment},
-    backend::{self, Artifact, BackendId},
-    parts::Store,
-    primitives::{ExecutorParams, Hash},
-};
+use filling::{backend, scratch};
+use pvf_host_core::{artifact::Environment, backend::Artifact, parts::Store};
 use std::path::Path;
-use tempfile::TempDir;
 
-// For the backends that it brings along: only their artifacts are read.
+// For the backends that it brings along.
 use pvf_workers as _;
 
 /// Of a small PVF, and of a large runtime.
@@ -30,12 +27,9 @@ fn opening(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("open");
     group.sample_size(20);
     for count in [0, 100, 1000] {
-        let (scratch, artifact) = (scratch(), artifact(1000));
-        let store = open(scratch.path(), 0);
-        for number in 0..count {
-            store.write(&id(number), &artifact).expect("it is written");
-        }
-        drop(store);
+        let scratch = scratch();
+        drop(open(scratch.path(), 0));
+        filling::fill(scratch.path(), environment().digest(), count);
         group.bench_function(BenchmarkId::from_parameter(count), |bencher| {
             let open = || open(scratch.path(), count);
             bencher.iter_batched(|| (), |()| open(), BatchSize::PerIteration);
@@ -49,7 +43,8 @@ fn reading_and_writing(criterion: &mut Criterion) {
     let scratch = scratch();
     let store = open(scratch.path(), 0);
     for len in LENGTHS {
-        let (id, artifact) = (id(len as u64), artifact(len));
+        let id = identity::id(len as u64, &backend().id);
+        let artifact = Artifact::from_bytes(&vec![0x5a; len]).expect("there is room");
         let mut group = criterion.benchmark_group("write");
         group.sample_size(10).throughput(Throughput::Bytes(len as u64));
         group.bench_function(BenchmarkId::from_parameter(len), |bencher| {
@@ -67,38 +62,19 @@ fn reading_and_writing(criterion: &mut Criterion) {
     }
 }
 
-fn scratch() -> TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory can be made")
+fn open(root: &Path, count: u64) -> Store {
+    let (store, found) = Store::open(root, environment()).expect("it can be opened");
+    assert_eq!(found as u64, count);
+    store
 }
 
-fn open(root: &Path, count: u64) -> Store {
-    let environment = Environment {
+fn environment() -> Environment {
+    Environment {
         worker_program: [1; 32],
         backends: vec![],
         cpu_model: "bench".into(),
         cpu_features: ["bench".to_owned()].into(),
         kernel: "bench".into(),
         architecture: "bench".into(),
-    };
-    let (store, found) = Store::open(root, environment).expect("it can be opened");
-    assert_eq!(found as u64, count);
-    store
-}
-
-fn artifact(len: usize) -> Artifact {
-    Artifact::from_bytes(&vec![0x5a; len]).expect("there is room")
-}
-
-fn id(number: u64) -> ArtifactId {
-    let mut hash = [0; 32];
-    hash[..8].copy_from_slice(&number.to_le_bytes());
-    ArtifactId {
-        code_hash: Hash(hash).into(),
-        prep_hash: ExecutorParams::default().prep_hash(),
-        backend: linked(),
     }
-}
-
-fn linked() -> BackendId {
-    backend::linked().first().expect("a backend is linked").id.clone()
 }
