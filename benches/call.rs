@@ -2,6 +2,7 @@
 
 mod common;
 mod guests;
+mod measured;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use parity_scale_codec::Encode;

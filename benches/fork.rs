@@ -8,6 +8,7 @@
 
 mod common;
 mod guests;
+mod measured;
 
 use criterion::{BenchmarkId, Criterion};
 use pvf_workers::parts;

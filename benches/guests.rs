@@ -1,13 +1,20 @@
 //! What is loaded and called: the adder on each backend, and large runtimes where they are at hand.
 
+use crate::measured::is_measured;
 use parity_scale_codec::Encode;
 use pvf_host_core::{
-    backend::{self, Artifact, BackendDescriptor, Chosen, CodePrefix, LoadedArtifact},
+    Code,
+    backend::{self, Artifact, BackendDescriptor, Chosen, LoadedArtifact, memory_file},
     primitives::{ExecutorParams, compression},
 };
 use pvf_tests::guests::{ADDER, Candidate, Guest};
 use pvf_workers::parts;
-use std::{env, fs, path::Path};
+use std::{
+    env,
+    fs::{self, File},
+    io::Write,
+    path::Path,
+};
 
 /// Some code, prepared.
 pub(crate) struct Prepared {
@@ -20,16 +27,15 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Prepares code in another process, so that this one stays without threads, and small.
+    /// Prepares code in another process, so that this one stays without threads, and small: what a
+    /// fork costs depends on the memory that a process has written to.
     fn new(name: &str, backend: &'static BackendDescriptor, code: &[u8], returns: bool) -> Self {
-        let prepare = || {
-            let prepared = backend.prepare.prepare(code, &ExecutorParams::default());
-            prepared.map_err(|error| error.to_string())
-        };
-        let artifact = parts::fork(false, prepare).and_then(|prepared| prepared);
-        let artifact = artifact.unwrap_or_else(|reason| panic!("{name}: {reason}"));
-        let artifact = Artifact::from_bytes(&artifact).expect("there is room for it");
-        Self { name: format!("{name} on {}", backend.id), returns, backend, artifact }
+        let name = format!("{name} on {}", backend.id);
+        let file = memory_file("bench").expect("there is room");
+        let prepared = parts::fork(false, || prepare(backend, code, &file)).and_then(|done| done);
+        prepared.unwrap_or_else(|reason| panic!("{name}: {reason}"));
+        let artifact = Artifact::seal(file).expect("it can be sealed");
+        Self { name, returns, backend, artifact }
     }
 
     /// Loads it.
@@ -37,6 +43,15 @@ impl Prepared {
         let loaded = self.backend.execute.load(&self.artifact, &ExecutorParams::default());
         loaded.unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
+}
+
+/// Writes what is made of the code, which may be compressed.
+fn prepare(backend: &BackendDescriptor, code: &[u8], mut file: &File) -> Result<(), String> {
+    let code = compression::decompress(code, compression::CODE_LIMIT);
+    let code = code.map_err(|error| error.to_string())?;
+    let prepared = backend.prepare.prepare(&code, &ExecutorParams::default());
+    let prepared = prepared.map_err(|error| error.to_string())?;
+    file.write_all(&prepared).map_err(|error| error.to_string())
 }
 
 /// A guest, on each backend.
@@ -63,11 +78,12 @@ pub(crate) fn small_and_large() -> Vec<Prepared> {
     for (name, file) in LARGE {
         let Some(folder) = &fixtures else { break };
         let Ok(code) = fs::read(Path::new(folder).join(file)) else { continue };
-        let code = compression::decompress(&code, compression::CODE_LIMIT).expect("it is code");
-        let backends = backend::linked().into_iter().filter(|backend| {
-            backend.chosen == Chosen::ByFormat && (backend.accepts)(&CodePrefix::of(&code))
-        });
-        all.extend(backends.map(|backend| Prepared::new(name, backend, &code, false)));
+        let code = Code::new(code);
+        let takes_it = |backend: &&BackendDescriptor| {
+            backend.chosen == Chosen::ByFormat && (backend.accepts)(code.prefix())
+        };
+        let backends = backend::linked().into_iter().filter(takes_it);
+        all.extend(backends.map(|backend| Prepared::new(name, backend, code.bytes(), false)));
     }
     all
 }
@@ -82,10 +98,4 @@ pub(crate) fn addition() -> Vec<u8> {
 /// Calls a guest. Whether it returned.
 pub(crate) fn call(loaded: &mut dyn LoadedArtifact, input: &[u8]) -> bool {
     loaded.call("validate_block", input, Box::new(())).is_ok()
-}
-
-/// Whether times are taken, and everything may take some.
-fn is_measured() -> bool {
-    let has = |wanted| env::args().any(|argument| argument == wanted);
-    has("--bench") && !has("--test")
 }

@@ -3,6 +3,7 @@
 
 mod common;
 mod guests;
+mod measured;
 
 use criterion::{BatchSize, BenchmarkId, Criterion};
 
