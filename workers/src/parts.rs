@@ -21,7 +21,7 @@ pub fn fork<T: Encode + Decode>(is_confined: bool, work: impl FnOnce() -> T) -> 
         }
         // Its worker has done so, and else no filter could be installed.
         rustix::thread::set_no_new_privs(true)?;
-        Confinement::of_none().enter_job(parent, socket)
+        Confinement::assumed().enter_job(parent, socket)
     };
     // SAFETY: the caller vouches for this process having no other thread that runs.
     let job = unsafe { Job::fork(MAX_RESULT, enter, |socket| socket.answer(work())) };

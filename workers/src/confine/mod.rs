@@ -116,8 +116,8 @@ impl Confinement {
         (Self { holding: holding.fold(Measures::none(), Measures::with) }, findings)
     }
 
-    /// As if this process had taken all measures, for benchmarks of what a job takes from itself.
-    pub(crate) fn of_none() -> Self {
+    /// As if this process were a worker that has taken all measures: for benchmarks of a job's.
+    pub(crate) fn assumed() -> Self {
         Self { holding: Measures::all() }
     }
 
