@@ -285,6 +285,9 @@ fn prepare() {
             "(module (func (result i32 v128) (i32.const 0) (v128.const i64x2 0 0)))",
         ),
     ];
+    let entry = [&[1_u8][..], &[7; 32], &4_u32.to_le_bytes(), b"code"].concat();
+    write("functions", "one", &entry);
+    write("functions", "cut-off", &entry[..entry.len() - 1]);
     for (name, options, text) in modules {
         let code = wat::parse_str(text).expect("a module");
         write("prepare_bytes", name, &[&[options], &code[..]].concat());

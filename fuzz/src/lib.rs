@@ -17,7 +17,7 @@ pub use decode::{
 };
 pub use frames::frames;
 #[cfg(feature = "wasmtime")]
-pub use prepare::{prepare_bytes, prepare_module};
+pub use prepare::{functions, prepare_bytes, prepare_module};
 #[cfg(feature = "polkavm")]
 pub use programs::programs;
 

@@ -6,6 +6,7 @@ use pvf_host_core::{
     backend::{Artifact, BackendPrepareError, Prepare},
     primitives::{ExecutorParam, ExecutorParams},
 };
+use std::sync::LazyLock;
 use wasm_smith::{Config, Module};
 
 const HEADER: &[u8; 8] = b"\0asm\x01\0\0\0";
@@ -23,6 +24,20 @@ pub fn prepare_bytes(data: &[u8]) {
     };
     let stack = if options & 4 != 0 { 1024 } else { 65_536 };
     prepare(code, &params(bulk_memory, options & 8 != 0, stack));
+}
+
+/// Prepares always the same, with anything for the functions that an earlier preparation has kept.
+pub fn functions(data: &[u8]) {
+    /// One function, which does nothing.
+    const CODE: &[u8] = b"\0asm\x01\0\0\0\x01\x04\x01\x60\0\0\x03\x02\x01\0\x0a\x04\x01\x02\0\x0b";
+    static IN_FULL: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        Wasmtime.prepare(CODE, &ExecutorParams::default()).expect("it is valid code")
+    });
+    let params = ExecutorParams::default();
+    let prepared = Wasmtime.prepare_reusing(CODE, &params, Some(data)).expect("it is valid code");
+    assert!(prepared.artifact == *IN_FULL, "what is kept changes no artifact");
+    // Nobody finds a key, which is a hash, by accident.
+    assert_eq!(prepared.counts.map(|counts| counts.reused), Some(0));
 }
 
 /// Prepares a valid module in the language that is accepted. It can be read.

@@ -475,7 +475,7 @@ mod tests {
         add(&with(2, 2, "test"), 0);
         let new = with(2, 0, "test");
         let same_code = with(2, 1, "test");
-        assert_eq!(table.functions_for(&new, None), [same_code.clone()]);
+        assert_eq!(table.functions_for(&new, None), std::slice::from_ref(&same_code));
         let all = [with(1, 0, "test"), with(1, 1, "test"), same_code.clone()];
         assert_eq!(table.functions_for(&new, Some(id(1).code_hash)), all);
         table.forget_functions(&same_code);
