@@ -10,7 +10,6 @@
 //! function, as a little-endian `u32`, and that. Bytes in any other form are as good as none: whoever
 //! compromised a preparation has written them.
 
-use crate::order;
 use pvf_host_core::backend::FunctionCounts;
 use std::{
     borrow::Cow,
@@ -38,7 +37,6 @@ pub(crate) struct Functions {
     used: Mutex<BTreeMap<Key, Arc<[u8]>>>,
     reused: AtomicU32,
     compiled: AtomicU32,
-    turn: order::Turn,
 }
 
 impl Functions {
@@ -52,7 +50,6 @@ impl Functions {
             used: Mutex::default(),
             reused: AtomicU32::new(0),
             compiled: AtomicU32::new(0),
-            turn: order::Turn::default(),
         }
     }
 
@@ -85,7 +82,6 @@ impl Functions {
 
 impl CacheStore for Functions {
     fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
-        self.turn.wait();
         let key = Key::try_from(key).ok()?;
         if let Some(function) = self.earlier(&key) {
             self.reused.fetch_add(1, Ordering::Relaxed);

@@ -39,7 +39,6 @@ mod functions;
 mod instance;
 mod load;
 mod metering;
-mod order;
 #[doc(hidden)]
 pub mod parts;
 mod prepare;
@@ -81,7 +80,7 @@ impl Prepare for Wasmtime {
             .build_global()
             .map_err(io::Error::other)?;
         // A pool is made before its threads run. Now each of them has.
-        rayon::broadcast(|_| order::watch_this_thread());
+        rayon::broadcast(|_| ());
         Ok(())
     }
 
