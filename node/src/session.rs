@@ -2,10 +2,11 @@
 
 use crate::failure::Failure;
 use pvf_host_core::{Config, ValidationHost};
-use std::io;
+use std::{io, pin::pin, time::Duration};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::watch,
+    time::timeout,
 };
 
 /// Starts a host, has `work` use it, and ends it. When this returns, no process that it started is
@@ -52,10 +53,20 @@ impl Session {
         config: Config,
         work: impl AsyncFnOnce(ValidationHost) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        /// What has been begun on the disk is over long before.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let mut start = pin!(pvf_host_core::start(config));
         let (host, running) = tokio::select! {
             biased;
-            failure = self.interruption() => return Err(failure),
-            started = pvf_host_core::start(config) => started?,
+            failure = self.interruption() => {
+                // What it does to the cache's directory would go on without it.
+                if let Ok(Ok((host, running))) = timeout(PATIENCE, start).await {
+                    drop(host);
+                    running.await;
+                }
+                return Err(failure);
+            }
+            started = &mut start => started?,
         };
         let running = tokio::spawn(running);
         // Once either is there, the other is dropped, and with the work its handles to the host.

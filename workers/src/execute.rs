@@ -284,8 +284,14 @@ impl Worker<'_> {
             compressed_block: request.compressed_block,
             pov_limit: request.pov_limit,
         };
-        // If the job is dead, that is seen below.
-        let _ = job.start(&start);
+        // One that has died while it waited says nothing about the candidate. If another one can't be
+        // had, that is seen below.
+        if job.start(&start).is_err()
+            && let Ok(fresh) = self.fork()
+        {
+            job = fresh;
+            let _ = job.start(&start);
+        }
         // The job runs on another processor. After its answer, others would wait for this.
         self.fork_ahead();
         let Ending { outcome, cpu, log } =

@@ -138,15 +138,18 @@ impl Execution {
             let start = Instant::now();
             store.read(&id).map(|stored| (stored, start.elapsed()))
         });
-        let standby =
-            self.standby.take().and_then(|mut worker| (!worker.is_disturbed()).then_some(worker));
+        let standby = self.standby.take();
         let blank = async {
             match standby {
                 Some(worker) => Ok(worker),
                 None => BlankWorker::spawn(&self.spawner).await,
             }
         };
-        let (read, blank) = tokio::join!(read, blank);
+        let (read, mut blank) = tokio::join!(read, blank);
+        // What has died before it was given anything says nothing about the candidate.
+        if blank.as_mut().is_ok_and(BlankWorker::is_disturbed) {
+            blank = BlankWorker::spawn(&self.spawner).await;
+        }
         let (stored, reading) = match read.unwrap_or_else(|panic| Err(ReadError::Io(panic.into())))
         {
             Ok(read) => read,

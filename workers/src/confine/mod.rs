@@ -250,7 +250,8 @@ fn limit(resource: Resource, value: u64) -> io::Result<()> {
 
 /// What neither a worker nor a job ever needs much of.
 fn limit_resources(kind: WorkerKind) -> io::Result<()> {
-    /// A socket for the job, a descriptor for it, the files that the host has sent.
+    /// A socket and a descriptor for each job, of which there are a few, and the files that the host has
+    /// sent.
     const DESCRIPTORS: u64 = 64;
     /// Of the first thread, which runs no guest. It would count for nothing else.
     const STACK: u64 = 8 << 20;

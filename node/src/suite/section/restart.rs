@@ -67,7 +67,8 @@ async fn measure(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure> {
     let of = (Unit::Ratio, Better::Less);
     let value = median(ratios.iter().copied()).ok_or("no restarts".to_owned());
     found.figure(about, "first execution by load", of, ratios);
-    let compares = "the median of the restarts; the load is as the worker reports it";
+    let compares =
+        "the median of the restarts; reading, checking and loading, as the host reports it";
     let name = "first execution by load time";
     found.goals.push(Goal::new(about, name, compares, of, value, Some(BOUND)));
     if guest.name == ADDER {
