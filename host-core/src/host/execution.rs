@@ -139,6 +139,7 @@ impl Execution {
             store.read(&id).map(|stored| (stored, start.elapsed()))
         });
         let standby = self.standby.take();
+        let stood_by = standby.is_some();
         let blank = async {
             match standby {
                 Some(worker) => Ok(worker),
@@ -146,8 +147,8 @@ impl Execution {
             }
         };
         let (read, mut blank) = tokio::join!(read, blank);
-        // What has died before it was given anything says nothing about the candidate.
-        if blank.as_mut().is_ok_and(BlankWorker::is_disturbed) {
+        // One that has died while it stood by says nothing about the candidate.
+        if stood_by && blank.as_mut().is_ok_and(BlankWorker::is_disturbed) {
             blank = BlankWorker::spawn(&self.spawner).await;
         }
         let (stored, reading) = match read.unwrap_or_else(|panic| Err(ReadError::Io(panic.into())))
