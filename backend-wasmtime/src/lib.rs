@@ -9,8 +9,7 @@
 //!   allow them.
 //! * `proposals` says which proposals code needs that are not accepted, when it is refused.
 //! * `metering` makes code count its gas, when the executor parameters limit it.
-//! * `functions` keeps compiled functions, for preparations of similar code, and `order` has functions
-//!   compiled in an order in which that works.
+//! * `functions` keeps compiled functions, for preparations of similar code.
 //! * `load` maps an artifact and links its imports. It instantiates ahead, if that runs no code of
 //!   the guest, so that a job forked afterwards begins with the call.
 //! * `instance` is the state behind one instance, and what host functions see of it.

@@ -19,6 +19,7 @@
 //! No test waits for time to pass in the hope of something. What has to be slow is stopped with a
 //! signal, what has to happen first is waited for.
 
+pub mod allocation;
 pub mod escape;
 mod fixture;
 pub mod guests;

@@ -5,22 +5,16 @@
 //! the backends, and holds on a loaded machine as on an idle one. A release takes less. Where a change
 //! makes something cheaper, its bound follows.
 
-#![expect(unsafe_code, reason = "counts what is allocated")]
-
 use pvf_host_core::{ValidationRequest, backend::BackendId, worker::protocol::WorkerKind};
 use pvf_tests::{
     TestHost,
+    allocation::Counting,
     guests::{ADDER, Candidate, Outcome},
     programs,
     strace::Strace,
 };
 use rustix::process::Pid;
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    collections::BTreeMap,
-    fs,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::{collections::BTreeMap, fs};
 
 /// How many executions are counted together.
 const EXECUTIONS: usize = 100;
@@ -47,51 +41,8 @@ mod most {
     pub(super) const ALLOCATED: usize = 12 << 10;
 }
 
-/// Counts what this program allocates.
-struct Counting {
-    pieces: AtomicUsize,
-    bytes: AtomicUsize,
-}
-
-impl Counting {
-    fn count(&self, bytes: usize) {
-        self.pieces.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn counted(&self) -> (usize, usize) {
-        (self.pieces.load(Ordering::Relaxed), self.bytes.load(Ordering::Relaxed))
-    }
-}
-
-// SAFETY: all is left to the system's allocator, which is one.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.count(layout.size());
-        // SAFETY: the caller vouches for the layout.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        self.count(layout.size());
-        // SAFETY: the caller vouches for the layout.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller vouches for pointer and layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        self.count(size);
-        // SAFETY: the caller vouches for pointer, layout and size.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
 #[global_allocator]
-static ALLOCATOR: Counting = Counting { pieces: AtomicUsize::new(0), bytes: AtomicUsize::new(0) };
+static ALLOCATOR: Counting = Counting::new();
 
 /// What was counted for each execution.
 type Counts = BTreeMap<&'static str, usize>;
@@ -150,9 +101,9 @@ async fn count(counts: &mut Counts, request: &ValidationRequest, expected: &Outc
     let worker = host.worker(WorkerKind::Execute);
     let own = rustix::process::getpid();
 
-    let before = (ALLOCATOR.counted(), sleeps(own), sleeps(worker), faults(worker));
+    let before = (ALLOCATOR.allocated(), sleeps(own), sleeps(worker), faults(worker));
     execute(EXECUTIONS).await;
-    let after = (ALLOCATOR.counted(), sleeps(own), sleeps(worker), faults(worker));
+    let after = (ALLOCATOR.allocated(), sleeps(own), sleeps(worker), faults(worker));
     let mut each = |name, before: usize, after: usize| {
         counts.insert(name, (after - before).div_ceil(EXECUTIONS));
     };

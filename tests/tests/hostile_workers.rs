@@ -2,8 +2,6 @@
 //! meanwhile, replaces the worker, and stays small. In a program of its own, with a single test, for all
 //! tests of a program share its memory.
 
-#![expect(unsafe_code, reason = "counts what is allocated")]
-
 use pvf_host_core::{
     Config, InternalError, InvalidCandidate, PossiblyInvalid, PrepareError, Pvf, ValidationError,
     ValidationRequest,
@@ -11,75 +9,18 @@ use pvf_host_core::{
     worker::protocol::WorkerKind,
 };
 use pvf_tests::{
-    Scratch, Script, TestHost, eventually, eventually_some,
+    Scratch, Script, TestHost,
+    allocation::Counting,
+    eventually, eventually_some,
     manners::{LONGEST_RESPONSE, Manners, Place},
     processes, programs,
     request::{approval, hash_head},
     valid_head,
 };
-use std::{
-    alloc::{GlobalAlloc, Layout, System},
-    sync::atomic::{AtomicUsize, Ordering},
-    time::Duration,
-};
-
-/// Counts what this program holds, in bytes.
-struct Counting {
-    held: AtomicUsize,
-    peak: AtomicUsize,
-}
-
-impl Counting {
-    fn grow(&self, bytes: usize) {
-        let held = self.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        self.peak.fetch_max(held, Ordering::Relaxed);
-    }
-
-    fn shrink(&self, bytes: usize) {
-        self.held.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// Forgets the peak, and gives what is held now.
-    fn reset(&self) -> usize {
-        let held = self.held.load(Ordering::Relaxed);
-        self.peak.store(held, Ordering::Relaxed);
-        held
-    }
-}
-
-// SAFETY: all is left to the system's allocator, which is one.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        self.grow(layout.size());
-        // SAFETY: the caller vouches for the layout.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        self.grow(layout.size());
-        // SAFETY: the caller vouches for the layout.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        self.shrink(layout.size());
-        // SAFETY: the caller vouches for pointer and layout.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        if size >= layout.size() {
-            self.grow(size - layout.size());
-        } else {
-            self.shrink(layout.size() - size);
-        }
-        // SAFETY: the caller vouches for pointer, layout and size.
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
+use std::time::Duration;
 
 #[global_allocator]
-static MEMORY: Counting = Counting { held: AtomicUsize::new(0), peak: AtomicUsize::new(0) };
+static MEMORY: Counting = Counting::new();
 
 /// What the host may hold, in bytes, for what it does anyway.
 const LITTLE: usize = 8 << 20;
@@ -231,7 +172,7 @@ async fn meet(scratch: &Scratch, place: Place, manners: Manners, end: End) -> (E
         // The first one that the host starts.
         scratch.teach_one(place, manners);
     }
-    let before = MEMORY.reset();
+    let before = MEMORY.reset_peak();
     let host = scratch.start(config).await.unwrap();
     if place == Place::Prepare {
         processes::kill(host.worker(WorkerKind::Prepare)).await;
@@ -250,7 +191,7 @@ async fn meet(scratch: &Scratch, place: Place, manners: Manners, end: End) -> (E
     if place != Place::Prepare {
         assert_another_is_served(&host, 1).await;
     }
-    let took = MEMORY.peak.load(Ordering::Relaxed) - before;
+    let took = MEMORY.peak() - before;
     host.shut_down().await;
     (ended, took)
 }

@@ -157,7 +157,8 @@ pub struct ExecuteReport {
     pub wall: Duration,
     /// CPU time of the job, user and system.
     pub cpu: Duration,
-    /// The most memory the job had resident, in bytes.
+    /// The most memory the job had resident, in bytes. Of a job that answered it is its own word, and no
+    /// verdict depends on it.
     pub peak_memory: u64,
     /// The gas that the code used, however it ended. None without
     /// [`MaxGas`](crate::primitives::ExecutorParam::MaxGas), and when the job gave no answer: it was
