@@ -51,12 +51,14 @@ mod verdict;
 use clap::{CommandFactory, Parser};
 use cli::{BenchCommand, Cli, Command};
 use failure::{Answer, Failure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::process::ExitCode;
 
 /// The whole program: reads the command line, does what it says, and says how to exit. Call it first
 /// thing in `main`.
 pub fn main() -> ExitCode {
     pvf_workers::run_if_worker();
+    allow_descriptors();
     let Cli { global, command } = Cli::parse();
     // What is executed again and again says the same again and again.
     let with_guests = !matches!(
@@ -68,6 +70,13 @@ pub fn main() -> ExitCode {
         Ok(answer) => answer.into(),
         Err(failure) => failure.report(global.json),
     }
+}
+
+/// Has this process open as many descriptors as it may: each worker that is kept takes some.
+fn allow_descriptors() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // If not, fewer workers are kept.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
 fn run(command: &Command, json: bool) -> Result<Answer, Failure> {

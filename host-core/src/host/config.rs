@@ -28,7 +28,9 @@ pub struct Config {
     /// How many candidates are executed at once.
     pub execute_workers_max: usize,
     /// How many execute workers that have nothing to do are kept with their artifact loaded. Each takes
-    /// some 4 MiB besides its artifact, three descriptors of the host, and three processes.
+    /// some 4 MiB besides its artifact, three descriptors of the host, and three processes. All of them
+    /// together never take more than half of the descriptors that this process may open, and half of them
+    /// go whenever the kernel has no room for another.
     pub hot_workers_max: usize,
     /// The same as a sum of the sizes of their artifacts, in bytes.
     pub hot_workers_max_size: u64,
@@ -72,7 +74,7 @@ impl Config {
             prepare_workers_hard_max: 2,
             execute_workers_max: 2,
             // More than there are parachains with a block in each slot.
-            hot_workers_max: 128,
+            hot_workers_max: 1024,
             hot_workers_max_size: 1 << 30,
             standby_worker: true,
             queue_capacity: 1024,

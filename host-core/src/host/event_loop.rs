@@ -13,7 +13,7 @@ use super::{
     artifacts::{Artifacts, Need, PreparedArtifact, RequestId, Written},
     config::Config,
     execution::Executed,
-    hot::{HotSet, Load},
+    hot::{self, HotSet, Load},
     queue::{ExecuteQueue, PreparePriority, PrepareQueue},
     request::{ActiveLeavesUpdate, PrepareReport, Validation, ValidationRequest},
     statistics::Counters,
@@ -182,7 +182,7 @@ impl EventLoop {
             idle_prepare_workers: vec![parts.first_worker],
             execute_queue: ExecuteQueue::new(),
             executing: 0,
-            hot: HotSet::new(config.hot_workers_max, config.hot_workers_max_size),
+            hot: HotSet::new(hot::that_fit(config.hot_workers_max), config.hot_workers_max_size),
             standby: parts.standby,
             standby_is_coming: false,
             active_leaves: HashMap::new(),
@@ -254,7 +254,7 @@ impl EventLoop {
                 self.on_prepared(&artifact, worker, result);
             }
             Event::Executed { id, load, prepared, executed } => {
-                self.on_executed(id, load, &prepared, *executed);
+                self.on_executed(id, load, prepared, *executed);
             }
             Event::StandBy(spawned) => self.on_standby(spawned),
             Event::Done => {}

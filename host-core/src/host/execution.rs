@@ -14,7 +14,7 @@ use crate::{
     },
     text,
     worker::{
-        execute::{BlankWorker, ExecuteWorker, NoWorker, RunError},
+        execute::{BlankWorker, ExecuteWorker, NoWorker, RunError, is_lack_of_room},
         protocol::{ExecuteRequest, ExecuteResponse, JobOutcome, MAX_INPUT},
         spawn::{SpawnError, SpawnerHandle},
     },
@@ -48,11 +48,31 @@ pub(crate) struct Executed {
     pub(crate) report: Option<ExecuteReport>,
     /// The worker, if it may be used again.
     pub(crate) worker: Option<ExecuteWorker>,
+    /// Whether the machine had no room for another worker, so that nothing was tried.
+    pub(crate) lacked_room: bool,
 }
 
 impl Executed {
     fn without_job(error: impl Into<ValidationError>) -> Self {
-        Self { verdict: Err(error.into()), report: None, worker: None }
+        Self { verdict: Err(error.into()), report: None, worker: None, lacked_room: false }
+    }
+}
+
+/// Why no worker was started.
+struct NotStarted {
+    error: ValidationError,
+    lacked_room: bool,
+}
+
+impl<E: Into<ValidationError>> From<E> for NotStarted {
+    fn from(error: E) -> Self {
+        Self { error: error.into(), lacked_room: false }
+    }
+}
+
+impl From<NotStarted> for Executed {
+    fn from(NotStarted { error, lacked_room }: NotStarted) -> Self {
+        Self { lacked_room, ..Self::without_job(error) }
     }
 }
 
@@ -64,7 +84,7 @@ impl Execution {
             Some(worker) => (worker, None),
             None => match self.start_worker().await {
                 Ok((worker, load)) => (worker, Some(load)),
-                Err(error) => return Executed::without_job(error),
+                Err(not_started) => return not_started.into(),
             },
         };
         let response = loop {
@@ -93,7 +113,7 @@ impl Execution {
                     );
                     (worker, load) = match self.start_worker().await {
                         Ok((worker, load)) => (worker, Some(load)),
-                        Err(error) => return Executed::without_job(error),
+                        Err(not_started) => return not_started.into(),
                     };
                 }
                 Err(RunError::Stalled) => {
@@ -129,10 +149,11 @@ impl Execution {
                     PossiblyInvalid::AmbiguousJobDeath(_) | PossiblyInvalid::JobError(_)
                 ))
         );
-        Executed { verdict, report: Some(report), worker: (!is_suspect).then_some(worker) }
+        let worker = (!is_suspect).then_some(worker);
+        Executed { verdict, report: Some(report), worker, lacked_room: false }
     }
 
-    async fn start_worker(&mut self) -> Result<(ExecuteWorker, Duration), ValidationError> {
+    async fn start_worker(&mut self) -> Result<(ExecuteWorker, Duration), NotStarted> {
         let (store, id) = (self.store.clone(), self.artifact.clone());
         let read = tokio::task::spawn_blocking(move || {
             let start = Instant::now();
@@ -162,7 +183,9 @@ impl Execution {
                 return Err(InternalError::UnreadableArtifact(error.to_string()).into());
             }
             Err(ReadError::Io(error)) => {
-                return Err(InternalError::Io(format!("reading the artifact: {error}")).into());
+                let lacked_room = is_lack_of_room(&error);
+                let error = InternalError::Io(format!("reading the artifact: {error}")).into();
+                return Err(NotStarted { error, lacked_room });
             }
         };
         let params = &self.request.pvf.params;
@@ -175,23 +198,27 @@ impl Execution {
             Err(error) => Err(error.into()),
         };
         let loaded = loaded.map(|(worker, loading)| (worker, reading + loading));
-        loaded.map_err(|error| match error {
-            NoWorker::Corrupted => InternalError::CorruptedArtifact(error.to_string()).into(),
-            NoWorker::Load(LoadError::RuntimeConstruction(error)) => {
-                PossiblyInvalid::RuntimeConstruction(error).into()
-            }
-            NoWorker::Load(LoadError::Machine(error)) => InternalError::Machine(error).into(),
-            NoWorker::Died(reason) => PossiblyInvalid::AmbiguousWorkerDeath(reason).into(),
-            NoWorker::Crashed(_) => {
-                let error = RuntimeConstructionError(error.to_string());
-                PossiblyInvalid::RuntimeConstruction(error).into()
-            }
-            NoWorker::Spawn(SpawnError::Replaced { program }) => {
-                InternalError::WorkerReplaced { program }.into()
-            }
-            NoWorker::Spawn(_) | NoWorker::Io(_) | NoWorker::TimedOut(_) => {
-                InternalError::Worker(error.to_string()).into()
-            }
+        loaded.map_err(|error| {
+            let lacked_room = error.is_lack_of_room();
+            let error = match error {
+                NoWorker::Corrupted => InternalError::CorruptedArtifact(error.to_string()).into(),
+                NoWorker::Load(LoadError::RuntimeConstruction(error)) => {
+                    PossiblyInvalid::RuntimeConstruction(error).into()
+                }
+                NoWorker::Load(LoadError::Machine(error)) => InternalError::Machine(error).into(),
+                NoWorker::Died(reason) => PossiblyInvalid::AmbiguousWorkerDeath(reason).into(),
+                NoWorker::Crashed(_) => {
+                    let error = RuntimeConstructionError(error.to_string());
+                    PossiblyInvalid::RuntimeConstruction(error).into()
+                }
+                NoWorker::Spawn(SpawnError::Replaced { program }) => {
+                    InternalError::WorkerReplaced { program }.into()
+                }
+                NoWorker::Spawn(_) | NoWorker::Io(_) | NoWorker::TimedOut(_) => {
+                    InternalError::Worker(error.to_string()).into()
+                }
+            };
+            NotStarted { error, lacked_room }
         })
     }
 

@@ -1,10 +1,29 @@
 //! Execute workers that have nothing to do, kept because they hold an artifact.
 
 use crate::{artifact::ArtifactId, primitives::ExecutorParamsHash, worker::execute::ExecuteWorker};
+use rustix::process::Resource;
 use std::{
     collections::VecDeque,
     task::{Context, Poll},
 };
+
+/// How many descriptors of this process a worker takes.
+const DESCRIPTORS: u64 = 3;
+
+/// How many workers may be kept, of `max` at most, so that they leave half of this process's descriptors
+/// to others.
+pub(crate) fn that_fit(max: usize) -> usize {
+    let descriptors = rustix::process::getrlimit(Resource::Nofile).current;
+    let fit = descriptors.map_or(usize::MAX, |all| (all / 2 / DESCRIPTORS) as usize);
+    if fit < max {
+        tracing::info!(
+            fit,
+            max,
+            "this process may open so few descriptors that not all hot workers can be kept"
+        );
+    }
+    max.min(fit)
+}
 
 /// What a worker holds: an artifact, under some parameters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +73,13 @@ impl HotSet {
             let Some(evicted) = self.entries.pop_front() else { break };
             tracing::debug!(worker_pid = evicted.worker.pid(), "hot worker makes room");
         }
+    }
+
+    /// Lets half of the workers go, those that were not used for longest. Whether there were any.
+    pub(crate) fn make_room(&mut self) -> bool {
+        let count = self.entries.len().div_ceil(2);
+        self.entries.drain(..count);
+        count > 0
     }
 
     /// Lets all workers go that hold an artifact.

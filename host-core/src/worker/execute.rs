@@ -19,7 +19,7 @@ use crate::{
     primitives::ExecutorParams,
 };
 use memmap2::{MmapMut, MmapOptions};
-use rustix::fs::SealFlags;
+use rustix::{fs::SealFlags, io::Errno};
 use std::{
     fs::File,
     io,
@@ -78,6 +78,26 @@ pub(crate) enum NoWorker {
     Load(#[from] LoadError),
     #[error("loading took more than {} s", .0.as_secs_f32())]
     TimedOut(Duration),
+}
+
+/// Whether the kernel would have done it if this machine, or this process, held less.
+pub(crate) fn is_lack_of_room(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error().map(Errno::from_raw_os_error),
+        Some(Errno::AGAIN | Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+    )
+}
+
+impl NoWorker {
+    /// Whether another would be there if this machine, or this process, held fewer of them.
+    pub(crate) fn is_lack_of_room(&self) -> bool {
+        match self {
+            Self::Spawn(SpawnError::Start { error, .. }) | Self::Io(error) => {
+                is_lack_of_room(error)
+            }
+            _ => false,
+        }
+    }
 }
 
 /// Why there is no response.

@@ -60,12 +60,17 @@ impl EventLoop {
         &mut self,
         id: RequestId,
         load: Load,
-        prepared: &PreparedArtifact,
+        prepared: PreparedArtifact,
         executed: Executed,
     ) {
         self.executing -= 1;
+        if executed.lacked_room && self.hot.make_room() {
+            tracing::warn!("no room for another execute worker: half of the idle ones make room");
+            self.queue_again(id, load.artifact, prepared);
+            return;
+        }
         self.artifacts.release(&load.artifact, prepared.generation);
-        let report = prepare_report(&load.artifact, prepared, true);
+        let report = prepare_report(&load.artifact, &prepared, true);
         if let Err(error) = &executed.verdict
             && is_bad_artifact(error)
         {
@@ -88,6 +93,23 @@ impl EventLoop {
         }
         self.start_executions();
         self.call_standby();
+    }
+
+    /// Has a request executed that was not tried. It has kept its hold on the artifact.
+    fn queue_again(&mut self, id: RequestId, artifact: ArtifactId, prepared: PreparedArtifact) {
+        match self.requests.get_mut(&id) {
+            // It was discarded meanwhile, and has to be prepared first.
+            Some(_) if !self.artifacts.is_current(&artifact, prepared.generation) => {
+                self.advance(id);
+            }
+            Some(Request { goal: Goal::Validate(validation, _), stage, .. }) => {
+                *stage = Stage::Queued(artifact, prepared);
+                self.execute_queue.push(id, validation.kind.class());
+            }
+            // Nobody waits for it any more.
+            _ => self.artifacts.release(&artifact, prepared.generation),
+        }
+        self.start_executions();
     }
 
     /// Starts a worker that stands by, unless there is one or others have the machine for now.
