@@ -62,6 +62,10 @@ impl Program {
 fn predecessor(argument: &str) -> Result<CodeHash, Failure> {
     match argument.parse::<Hash>() {
         Ok(hash) => Ok(hash.into()),
+        // Nobody calls a file so, but many lose a digit.
+        Err(error) if argument.starts_with("0x") && !Path::new(argument).exists() => {
+            Err(Failure::usage(format!("--upgraded-from {argument}: {error}")))
+        }
         Err(_) => Ok(Code::new(read_file(Path::new(argument), "predecessor")?).hash()),
     }
 }

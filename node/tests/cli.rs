@@ -416,6 +416,19 @@ fn code_is_prechecked() {
 // Wrong usage
 
 #[test]
+fn a_predecessor_is_a_hash_or_a_file_and_a_hash_that_lacks_a_digit_is_neither() {
+    let place = Place::new();
+    let (code, hash) = (blob("adder.wasm"), format!("0x{}", "1".repeat(64)));
+    let precheck = |predecessor: &str| {
+        place.run(&["precheck", "--json", "--code", &code, "--upgraded-from", predecessor])
+    };
+    precheck(&hash).expect_verdict("accepted", 0);
+    precheck(&code).expect_verdict("accepted", 0);
+    precheck(&hash[..65]).expect_usage("--upgraded-from 0x1");
+    precheck("nowhere").expect_usage("No such file");
+}
+
+#[test]
 fn a_file_that_is_not_there_is_wrong_usage() {
     let place = Place::new();
     let (code, block) = (blob("adder.wasm"), example("adder-good.block"));

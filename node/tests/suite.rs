@@ -347,6 +347,7 @@ fn a_suite_that_makes_no_sense_is_refused_before_anything_is_measured() {
     let nowhere = nowhere.to_str().unwrap();
     run(&place, &out, &["--fixtures", nowhere]).expect_usage("are no folder");
     run(&place, &out, &["--reference", nowhere]).expect_usage("there is no program bench");
+    assert!(!out.exists(), "nothing is left of it");
     let file = place.write("file", "");
     run(&place, Path::new(&file), &[]).expect_usage("can't write into the folder");
 }

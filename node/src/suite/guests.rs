@@ -125,12 +125,6 @@ impl Guest {
 impl Guests {
     /// Finds out what is there.
     pub(super) fn find(fixtures: Option<&Path>, blocks: Option<&Path>) -> Result<Self, Failure> {
-        for (name, folder) in [("fixtures", fixtures), ("blocks", blocks)] {
-            if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-                let message = format!("the {name} {} are no folder", folder.display());
-                return Err(Failure::usage(message));
-            }
-        }
         let linked = backend::linked().into_iter();
         let backends: Vec<_> =
             linked.filter(|backend| backend.chosen == Chosen::ByFormat).collect();

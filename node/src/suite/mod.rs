@@ -66,6 +66,19 @@ pub(crate) struct Outcome {
     pub(crate) has_failed: bool,
 }
 
+impl Options {
+    /// Whether what the folders are to hold is there. To be asked before anything is made.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        for (name, folder) in [("fixtures", &self.fixtures), ("blocks", &self.blocks)] {
+            if let Some(folder) = folder.as_ref().filter(|folder| !folder.is_dir()) {
+                let message = format!("the {name} {} are no folder", folder.display());
+                return Err(Failure::usage(message));
+            }
+        }
+        self.reference.as_deref().map_or(Ok(()), |folder| Reference::new(folder).map(drop))
+    }
+}
+
 /// Runs the suite. What fails is left out, and said.
 pub(crate) async fn run(options: &Options, session: &Session) -> Result<Outcome, Failure> {
     let start = Instant::now();

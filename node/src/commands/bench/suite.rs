@@ -24,6 +24,7 @@ pub(crate) fn run(args: &Suite, json: bool) -> Result<Answer, Failure> {
         sandbox: input::sandbox(&args.sandbox),
         secure: !args.sandbox.insecure,
     };
+    options.check()?;
     let output = Output::open(&args.out)?;
     let measured = session::run(async |session| suite::run(&options, session).await)?;
     output.write(&measured.document)?;
