@@ -15,7 +15,7 @@ pub(crate) struct Loaded {
     linked: Linked,
     /// The instance, or why there never will be one. It is used again and again, and not dropped after a
     /// call: that takes system calls, which a job may not be allowed to make, and need not.
-    guest: Result<Box<Guest>, ExecuteError>,
+    pub(crate) guest: Result<Box<Guest>, ExecuteError>,
     /// Whether nobody has called into the instance.
     is_fresh: bool,
     gas_used: Option<u64>,

@@ -2,7 +2,7 @@
 
 use crate::shortcut::Shortcut;
 use polkavm::{InterruptKind, MemoryProtection, ProgramCounter, RawInstance, Reg};
-use pvf_host_core::backend::{GuestLog, LogLevel, populate, prefer_huge};
+use pvf_host_core::backend::{GuestLog, LogLevel, MANY_BYTES, populate, prefer_huge};
 use pvf_host_functions::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
 use std::{
     borrow::Cow,
@@ -143,9 +143,20 @@ impl Guest {
         }
     }
 
-    /// Where the base of its memory lies, if that is known yet.
-    fn memory(&self) -> Option<NonNull<u8>> {
+    /// Where the base of its memory lies, if that is known.
+    pub(crate) fn memory(&self) -> Option<NonNull<u8>> {
         self.shortcut.as_ref().and_then(Shortcut::memory)
+    }
+
+    /// Has pages made for the bytes at `ptr`, if they can be written and where they lie is known.
+    fn populate(&mut self, ptr: u32, len: usize) {
+        let Some(memory) = self.memory() else { return };
+        let instance = self.instance();
+        let is_there = |len| instance.is_memory_accessible(ptr, len, MemoryProtection::ReadWrite);
+        if u32::try_from(len).is_ok_and(is_there) {
+            let begin = memory.as_ptr().wrapping_add(ptr as usize);
+            populate(std::ptr::slice_from_raw_parts_mut(begin, len));
+        }
     }
 
     /// The bytes at `ptr`, copied once it is certain that they are there.
@@ -200,14 +211,14 @@ impl GuestMemory for Guest {
     }
 
     fn will_be_written(&mut self, ptr: u32, len: u32) {
-        if let Some(memory) = self.memory() {
-            let begin = memory.as_ptr().wrapping_add(ptr as usize);
-            populate(std::ptr::slice_from_raw_parts_mut(begin, len as usize));
-        }
+        self.populate(ptr, len as usize);
     }
 
     #[inline]
     fn write(&mut self, ptr: u32, bytes: &[u8]) -> Result<(), MemoryError> {
+        if bytes.len() >= MANY_BYTES {
+            self.populate(ptr, bytes.len());
+        }
         self.instance().write_memory(ptr, bytes).map_err(|_| MemoryError::OutOfBounds)
     }
 }

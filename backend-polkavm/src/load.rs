@@ -51,7 +51,7 @@ pub(crate) fn load(
     let names: Vec<_> = names.collect();
     let imports: Vec<_> = names.iter().map(|name| link(name, params)).collect();
     let mut config = engine::module_config(params);
-    let shortcut = (kind == Kind::Compiler).then(|| Shortcut::new(program.isa().is_64_bit()));
+    let mut shortcut = (kind == Kind::Compiler).then(|| Shortcut::new(program.isa().is_64_bit()));
     if let Some(shortcut) = &shortcut {
         let offered =
             names.iter().zip(&imports).map(|(name, import)| import.is_ok().then_some(&name[..]));
@@ -68,6 +68,11 @@ pub(crate) fn load(
     let guest = match memory::heap_end(&map, params.memory_pages_limit()) {
         Ok(heap_end) => {
             let mut instance = module.instantiate().map_err(machine)?;
+            if let Some(shortcut) = &mut shortcut
+                && !shortcut.find_memory(&program, &mut instance).map_err(machine)?
+            {
+                return Err(refused("a call of an import is not as expected".into()).into());
+            }
             // Gives back the memory that was written to make it zero: each job would have to copy it.
             instance.reset_memory().map_err(machine)?;
             Ok(Box::new(Guest::new(instance, heap_end, shortcut)))
@@ -88,3 +93,6 @@ fn link(name: &str, params: &ExecutorParams) -> Result<HostCall, MissingFunction
         _ => Err(MissingFunction(name.to_owned())),
     }
 }
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests;

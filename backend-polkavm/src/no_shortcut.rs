@@ -1,6 +1,6 @@
 //! Where the engine has no compiler there is no shortcut.
 
-use polkavm::{CustomCodegen, InterruptKind, Module, RawInstance};
+use polkavm::{CustomCodegen, InterruptKind, Module, ProgramBlob, RawInstance};
 use polkavm_assembler::Assembler;
 use pvf_host_functions::Allocator;
 use std::ptr::NonNull;
@@ -19,6 +19,14 @@ impl Shortcut {
 
     pub(crate) fn check(&self, _: &Module) -> bool {
         true
+    }
+
+    pub(crate) fn find_memory(
+        &mut self,
+        _: &ProgramBlob,
+        _: &mut RawInstance,
+    ) -> Result<bool, polkavm::Error> {
+        Ok(true)
     }
 
     pub(crate) fn memory(&self) -> Option<NonNull<u8>> {

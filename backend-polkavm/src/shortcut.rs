@@ -18,10 +18,17 @@
 //!
 //! The engine does not say how long its own call is. Its compiler's exact version is known, and that the
 //! code is as expected is [checked](Shortcut::check) after it was compiled, at each of these places.
+//!
+//! Nor does it say where the guest's memory lies, which compiled code knows. So in front of the first
+//! call of any import, whatever it is, that is noted in [`Lent`]; and to
+//! [find it out](Shortcut::find_memory) before the guest runs, that call is made by itself.
 
 #![expect(unsafe_code, reason = "is called by machine code that it has written")]
 
-use polkavm::{CustomCodegen, InterruptKind, Module, RawInstance};
+use polkavm::{
+    CustomCodegen, Gas, InterruptKind, Module, ProgramBlob, ProgramCounter, RawInstance,
+    program::Instruction,
+};
 use polkavm_assembler::Assembler;
 use pvf_host_functions::{Allocator, Window};
 use std::{
@@ -57,7 +64,7 @@ struct Lent {
     begin: u32,
     end: u32,
     is_64_bit: bool,
-    /// Where the memory of the guest that ran last lies; null before the first call.
+    /// Where the base of the guest's memory lies; null until compiled code has noted it.
     memory: *mut u8,
 }
 
@@ -105,7 +112,8 @@ impl Shortcut {
         }
     }
 
-    /// Makes sure that each of these jumps ends where it should.
+    /// Makes sure that what follows each of these places is the call, so that the jumps end where they
+    /// should.
     pub(crate) fn check(&self, module: &Module) -> bool {
         let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(code) = module.machine_code() else { return sites.is_empty() };
@@ -129,8 +137,44 @@ impl Shortcut {
         result
     }
 
-    /// Where the base of the guest's memory lies, once it has called the allocator. The engine does not
-    /// say.
+    /// Finds out where the base of a new instance's memory lies, if its program calls imports at all.
+    ///
+    /// Runs the first of these calls and nothing else: the engine leaves the compiled code there, and
+    /// nobody does what is called for. An allocator, which compiled code would call, there is none. The
+    /// registers and the memory stay as they are; where to run next and with how much gas is for each
+    /// call to set.
+    ///
+    /// Returns whether that is how it went.
+    pub(crate) fn find_memory(
+        &mut self,
+        program: &ProgramBlob,
+        instance: &mut RawInstance,
+    ) -> Result<bool, polkavm::Error> {
+        let first = self.first_call(program, instance.module());
+        let Some((call, number)) = first else { return Ok(true) };
+        // No basic block costs as much.
+        instance.set_gas(Gas::MAX);
+        instance.set_next_program_counter(call);
+        let end = self.run(instance, None, 0);
+        instance.set_gas(0);
+        Ok(matches!(end?, InterruptKind::Ecalli(called) if called == number))
+    }
+
+    /// The first call in the program, and the import that it calls.
+    fn first_call(&self, program: &ProgramBlob, module: &Module) -> Option<(ProgramCounter, u32)> {
+        let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        let Site { end, number } = *sites.first()?;
+        // Where the code of each instruction begins, in their order.
+        let begins = module.program_counter_to_machine_code_offset()?;
+        let after = begins.partition_point(|(_, begin)| (*begin as usize) < end);
+        let (call, _) = *begins.get(after.checked_sub(1)?)?;
+        let instruction = program.instructions_bounded_at(call).next()?;
+        let is_it = instruction.offset == call
+            && matches!(instruction.kind, Instruction::ecalli(called) if called as u32 == number);
+        is_it.then_some((call, number))
+    }
+
+    /// Where the base of the guest's memory lies, once that is found out.
     pub(crate) fn memory(&self) -> Option<NonNull<u8>> {
         // SAFETY: as in `lend`.
         NonNull::new(unsafe { self.lent.as_ref() }.memory)
@@ -176,14 +220,23 @@ pub(crate) struct Codegen {
 
 impl CustomCodegen for Codegen {
     fn should_emit_ecalli(&self, number: u32, asm: &mut Assembler) -> bool {
-        if let Some(Some(entry)) = self.entries.get(number as usize) {
-            asm.push_raw(&[0x48, 0xb9]);
-            asm.push_raw(&self.lent.to_le_bytes());
-            asm.push_raw(&[0xff, 0x51, *entry]);
-            asm.push_raw(&[0x75, CALL as u8]);
-            let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
-            sites.push(Site { end: asm.len(), number });
+        let entry = self.entries.get(number as usize).copied().flatten();
+        let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = sites.is_empty();
+        if entry.is_none() && !is_first {
+            return true;
         }
+        asm.push_raw(&[0x48, 0xb9]);
+        asm.push_raw(&self.lent.to_le_bytes());
+        if is_first {
+            // mov [rcx + memory], r13
+            asm.push_raw(&[0x4c, 0x89, 0x69, offset_of!(Lent, memory) as u8]);
+        }
+        if let Some(entry) = entry {
+            asm.push_raw(&[0xff, 0x51, entry]);
+            asm.push_raw(&[0x75, CALL as u8]);
+        }
+        sites.push(Site { end: asm.len(), number });
         true
     }
 }
@@ -309,7 +362,6 @@ unsafe extern "sysv64" fn deallocate(lent: &mut Lent, ptr: u64, memory: *mut u8)
 #[inline]
 unsafe fn reach<'a>(lent: &mut Lent, memory: *mut u8) -> Option<(&'a mut Allocator, Window<'a>)> {
     let mut allocator = NonNull::new(lent.allocator)?;
-    lent.memory = memory;
     let len = lent.end.saturating_sub(lent.begin) as usize;
     // SAFETY: all of the range can be read and written, as `run` has made sure, and the guest waits for
     // this call's end. Whoever runs it has lent the allocator, so uses it no sooner.

@@ -3,7 +3,7 @@
 #![expect(unsafe_code, reason = "remembers where the guest's memory lies")]
 
 use crate::error::is_of_machine;
-use pvf_host_core::backend::{GuestLog, LogLevel, populate, prefer_huge};
+use pvf_host_core::backend::{GuestLog, LogLevel, MANY_BYTES, populate, prefer_huge};
 use pvf_host_functions::{
     Allocator, CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE, Window,
 };
@@ -12,9 +12,6 @@ use wasmtime::{Memory, ResourceLimiter, StoreContextMut};
 
 /// The most pages that a memory with 32-bit addresses can have.
 const MAX_PAGES: u32 = 65_536;
-
-/// From how many bytes on it pays to have the kernel make their pages at once.
-const MANY_BYTES: usize = 64 << 10;
 
 /// What Wasmtime keeps beside an instance.
 pub(crate) struct State {

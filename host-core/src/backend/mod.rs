@@ -131,7 +131,7 @@ pub use error::{
     BackendPrepareError, ExecuteError, LoadError, MachineError, RuntimeConstructionError,
 };
 pub use id::{BackendId, InvalidBackendId};
-pub use pages::{populate, prefer_huge};
+pub use pages::{MANY_BYTES, populate, prefer_huge};
 pub use preparation::{FunctionCounts, Preparation};
 pub use registry::{CodePrefix, SelectionError, find, linked, select};
 

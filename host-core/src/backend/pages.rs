@@ -7,6 +7,9 @@
 
 use rustix::mm::{Advice, madvise};
 
+/// From how many bytes on that are copied into new memory it pays to [`populate`] it before.
+pub const MANY_BYTES: usize = 64 << 10;
+
 /// What the kernel's pages are multiples of.
 const PAGE: usize = 4096;
 
