@@ -4,7 +4,6 @@ use crate::{
     error,
     instance::{Guest, InitialMemoryAboveLimit, State},
     load::{Linked, Ready},
-    prepare::{Form, START},
 };
 use pvf_host_core::backend::{
     ExecuteError, GuestLog, LoadedArtifact, MachineError, RuntimeConstructionError,
@@ -12,6 +11,7 @@ use pvf_host_core::backend::{
 use pvf_host_functions::{
     Allocator, FatPointer, GuestContext, HostCallError, HostError, MissingFunction,
 };
+use pvf_wasm_code::{Form, START};
 use wasmtime::{AsContextMut, Memory, Trap, TypedFunc};
 
 /// The exported memory.

@@ -17,14 +17,6 @@ const ARTIFACT_REVISION: &[u8] = b"2, wasm-instrument 0.4.0";
 /// such calls, but Wasmtime checks that the one is not smaller than the other.
 const ASYNC_STACK_SLACK: usize = 1 << 20;
 
-/// The language: see the crate's documentation.
-pub(crate) fn features(bulk_memory: bool) -> WasmFeatures {
-    let mut features =
-        WasmFeatures::FLOATS | WasmFeatures::MUTABLE_GLOBAL | WasmFeatures::SIGN_EXTENSION;
-    features.set(WasmFeatures::BULK_MEMORY, bulk_memory);
-    features
-}
-
 /// An engine that makes and runs artifacts for these parameters.
 pub(crate) fn engine(params: &ExecutorParams) -> wasmtime::Result<Engine> {
     Engine::new(&config(params))
@@ -43,10 +35,8 @@ pub(crate) fn engine_reusing(
 fn config(params: &ExecutorParams) -> Config {
     let mut config = Config::new();
 
-    // What is accepted is listed, not what is refused: a proposal that a new version of Wasmtime
-    // turns on by default stays off here.
     config.wasm_features(WasmFeatures::all(), false);
-    config.wasm_features(features(params.wasm_ext_bulk_memory()), true);
+    config.wasm_features(pvf_wasm_code::features(params), true);
 
     // The bits of a NaN are the only result of an instruction that may differ between machines.
     config.cranelift_nan_canonicalization(true);

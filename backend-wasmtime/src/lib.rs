@@ -2,18 +2,14 @@
 //!
 //! From code to verdict:
 //!
-//! * `prepare` turns code into an artifact. The code is read, and rewritten: each call counts its
-//!   logical stack, so that a stack overflow happens at the same call on every machine; the memory
-//!   becomes the module's own, without a maximum. Then Wasmtime compiles it.
-//! * `bulk` lets code with bulk memory operations pass that rewriting, when the executor parameters
-//!   allow them.
-//! * `proposals` says which proposals code needs that are not accepted, when it is refused.
-//! * `metering` makes code count its gas, when the executor parameters limit it.
+//! * `prepare` turns code into an artifact. The code is read and rewritten by [`pvf_wasm_code`], as for
+//!   every engine. Then Wasmtime compiles it.
 //! * `functions` keeps compiled functions, for preparations of similar code.
 //! * `load` maps an artifact and links its imports. It instantiates ahead, if that runs no code of
 //!   the guest, so that a job forked afterwards begins with the call.
 //! * `instance` is the state behind one instance, and what host functions see of it.
 //! * `call` makes the call, and says what an error means.
+//! * `gas` fills the global in which code counts its gas, and reads it.
 //! * `engine` has Wasmtime's settings, and why they are so.
 //! * `error` tells the engine's failures from the machine's.
 //!
@@ -30,18 +26,16 @@
 //! all others link, and trap when they are called. Any other import makes the artifact impossible to
 //! load, which is found when the code is prechecked.
 
-mod bulk;
 mod call;
 mod engine;
 mod error;
 mod functions;
+mod gas;
 mod instance;
 mod load;
-mod metering;
 #[doc(hidden)]
 pub mod parts;
 mod prepare;
-mod proposals;
 
 use pvf_host_core::{
     backend::{

@@ -5,15 +5,15 @@
 use crate::{
     call::{Loaded, Next, classify},
     engine, error,
+    gas::Gas,
     instance::{Guest, State},
-    metering::Gas,
-    prepare::Form,
 };
 use pvf_host_core::{
     backend::{Artifact, ExecuteError, GuestLog, LoadError, RuntimeConstructionError},
     primitives::ExecutorParams,
 };
 use pvf_host_functions::{HostCallError, HostFunction, IMPORT_MODULE, MissingFunction, ValueType};
+use pvf_wasm_code::Form;
 use std::collections::HashSet;
 use wasmtime::{
     AsContextMut, Caller, Engine, ExternType, FuncType, Instance, InstancePre, Linker, Module,
@@ -82,7 +82,8 @@ pub(crate) fn load(artifact: &Artifact, params: &ExecutorParams) -> Result<Loade
 /// Maps the artifact and links it.
 pub(crate) fn link(artifact: &Artifact, params: &ExecutorParams) -> Result<Linked, LoadError> {
     let gas_limit = params.max_gas();
-    let form = Form::of(artifact.bytes())
+    let form = artifact.bytes().last().and_then(|byte| Form::from_byte(*byte));
+    let form = form
         .filter(|form| form.is_metered() == gas_limit.is_some())
         .ok_or_else(|| RuntimeConstructionError("not an artifact of this backend".into()))?;
     let pre = instance_pre(artifact, params).map_err(|error| error::of_load(&error))?;

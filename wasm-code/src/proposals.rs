@@ -6,8 +6,9 @@
 //! named, else the place where it is wrong. Each attempt is one pass over the code, and the number of
 //! attempts is bounded by the number of proposals.
 
-use crate::engine;
-use wasmtime::wasmparser::{Error, Validator, WasmFeatures};
+use crate::features;
+use pvf_host_core::primitives::ExecutorParams;
+use wasmparser::{Error, Validator, WasmFeatures};
 
 /// The proposals by the names that they give themselves.
 ///
@@ -51,12 +52,12 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 ///
 /// `message` is what the one who refused it said. It is the answer if there is nothing better to say:
 /// if the code, as far as the parser is concerned, uses nothing but what is accepted.
-pub(crate) fn why_refused(code: &[u8], bulk_memory: bool, message: String) -> String {
+pub fn why_refused(code: &[u8], params: &ExecutorParams, message: String) -> String {
     if code.starts_with(COMPONENT) {
         return "the WebAssembly proposal \"component model\" is not accepted: the code is a component"
             .into();
     }
-    match needed(code, engine::features(bulk_memory)) {
+    match needed(code, features(params)) {
         Ok(Needed { proposals, .. }) if proposals.is_empty() => message,
         Ok(Needed { proposals, first_error }) => {
             let (noun, verb) =

@@ -21,10 +21,9 @@
 //! look for, is left out.
 //!
 //! A start function would run before anybody could say how much gas there is. But it has become an
-//! exported function ([`START`](crate::prepare::START)), which is called first thing after that has been said.
+//! exported function ([`START`](crate::START)), which is called first thing after that has been said.
 
 use crate::bulk;
-use pvf_host_core::backend::RuntimeConstructionError;
 use std::{
     cell::Cell,
     mem::{Discriminant, discriminant},
@@ -35,10 +34,10 @@ use wasm_instrument::{
     },
     parity_wasm::elements::{BlockType, FuncBody, Instruction, Module, Section},
 };
-use wasmtime::{AsContextMut, Global, Instance, Val};
 
-/// The name of the global with the gas that is left.
-const GAS_LEFT: &str = "pvf-host: gas left";
+/// The name of the global with the gas that is left, of type i64. It holds what there is before the
+/// code runs.
+pub const GAS_LEFT: &str = "pvf-host: gas left";
 
 /// What the stack limiter puts before a call and behind it, in instructions.
 const BEFORE_CALL: usize = 10;
@@ -224,42 +223,8 @@ impl Backend for CountInGlobal {
     }
 }
 
-/// The gas of one instance.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Gas {
-    left: Global,
-    limit: u64,
-}
-
-impl Gas {
-    /// Fills up an instance of metered code that has not run.
-    ///
-    /// # Errors
-    ///
-    /// When the code is not metered.
-    pub(crate) fn fill(
-        mut store: impl AsContextMut,
-        instance: &Instance,
-        limit: u64,
-    ) -> Result<Self, RuntimeConstructionError> {
-        let failed = || RuntimeConstructionError("the artifact does not count its gas".into());
-        let left = instance.get_global(&mut store, GAS_LEFT).ok_or_else(failed)?;
-        left.set(&mut store, Val::I64(limit.cast_signed())).map_err(|_| failed())?;
-        Ok(Self { left, limit })
-    }
-
-    /// Whether something cost more than was left, which ended the call.
-    pub(crate) fn is_exhausted(self, store: impl AsContextMut) -> bool {
-        self.left(store).is_none()
-    }
-
-    /// What was used. All of it, when something cost more than was left.
-    pub(crate) fn used(self, store: impl AsContextMut) -> u64 {
-        self.limit.saturating_sub(self.left(store).unwrap_or(0))
-    }
-
-    /// What is left. None, not even 0, once something cost more.
-    fn left(self, store: impl AsContextMut) -> Option<u64> {
-        self.left.get(store).i64().and_then(|left| left.try_into().ok())
-    }
+/// What is left, if this is in the global [`GAS_LEFT`]. None, not even 0, once something cost more, which
+/// has ended the call.
+pub fn gas_left(global: i64) -> Option<u64> {
+    global.try_into().ok()
 }

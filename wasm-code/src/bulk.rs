@@ -14,11 +14,10 @@
 //! Dropping a segment counts as pushing one value to the stack, for its sequence does. All other
 //! instructions cost nothing.
 
-use crate::engine;
+use crate::features::validate;
+use pvf_host_core::primitives::ExecutorParams;
 use std::ops::Range;
-use wasmtime::wasmparser::{
-    ElementItems, ElementKind, FunctionBody, Operator, Parser, Payload, Validator,
-};
+use wasmparser::{ElementItems, ElementKind, FunctionBody, Operator, Parser, Payload};
 
 /// Says that a memory access stands for something else.
 pub(crate) const MARK: u8 = 31;
@@ -61,11 +60,12 @@ enum Segment {
 ///
 /// # Errors
 ///
-/// When the code is not valid.
-pub(crate) fn take_out(code: &[u8]) -> Result<Option<(Vec<u8>, Removed)>, String> {
-    Validator::new_with_features(engine::features(true))
-        .validate_all(code)
-        .map_err(|error| error.to_string())?;
+/// When the code is not valid with these parameters, which allow such operations.
+pub(crate) fn take_out(
+    code: &[u8],
+    params: &ExecutorParams,
+) -> Result<Option<(Vec<u8>, Removed)>, String> {
+    validate(code, params)?;
     let mut out = Vec::with_capacity(code.len());
     let mut removed = Removed::default();
     let mut found = false;
@@ -340,7 +340,7 @@ fn push_functions(out: &mut Vec<u8>, items: ElementItems<'_>) -> Result<(), Stri
 }
 
 /// The bytes of a constant expression, with its end.
-fn expression<'a>(expression: &wasmtime::wasmparser::ConstExpr<'a>) -> &'a [u8] {
+fn expression<'a>(expression: &wasmparser::ConstExpr<'a>) -> &'a [u8] {
     let mut reader = expression.get_binary_reader();
     let len = reader.bytes_remaining();
     reader.read_bytes(len).unwrap_or_default()

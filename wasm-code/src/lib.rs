@@ -1,0 +1,65 @@
+//! PVFs in WebAssembly before an engine gets them: what every engine needs so that its verdicts are
+//! those of the network.
+//!
+//! Which code can be read, what a call costs of the stack, and what an instruction costs of the gas is
+//! consensus, and has nothing to do with the engine that runs the code. So it is decided here:
+//!
+//! * `read` reads code, or says why it is refused. That is prevalidation.
+//! * `rewrite` gives the code that an engine is to run in its place: each call counts its logical
+//!   stack, so that a stack overflow happens at the same call on every machine; the memory is the
+//!   module's own, without a maximum; a start function is a function like any other.
+//! * `metering` makes code count its gas, when the executor parameters limit it.
+//! * `bulk` lets code with bulk memory operations pass all that, when the executor parameters allow
+//!   them.
+//! * `form` is the byte that says what came of it.
+//! * `features` is the language that engines are to accept, and `proposals` says what code needs
+//!   beyond it, when it is refused.
+//!
+//! # How an engine uses it
+//!
+//! ```
+//! use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};
+//! use pvf_wasm_code::{Code, validate, why_refused};
+//!
+//! /// Stands for what an engine makes of code.
+//! fn compile(wasm: &[u8]) -> Result<Vec<u8>, String> {
+//!     Ok(wasm.to_vec())
+//! }
+//!
+//! fn prepare(code: &[u8], params: &ExecutorParams) -> Result<Vec<u8>, BackendPrepareError> {
+//!     // Prevalidation ends here.
+//!     let read = Code::read(code, params)?;
+//!     let artifact = read.rewrite(params, |wasm| validate(wasm, params)).and_then(|rewritten| {
+//!         let mut artifact = compile(&rewritten.wasm)?;
+//!         artifact.push(rewritten.form.byte());
+//!         Ok(artifact)
+//!     });
+//!     artifact
+//!         .map_err(|message| BackendPrepareError::Compilation(why_refused(code, params, message)))
+//! }
+//!
+//! # let code = b"\0asm\x01\0\0\0";
+//! # assert_eq!(prepare(code, &ExecutorParams::default()).unwrap().last(), Some(&0));
+//! ```
+//!
+//! An instance of code in such a [`Form`] begins each call like this: if the code [counts its
+//! gas](Form::is_metered), the limit goes into the global exported as [`GAS_LEFT`]; if it [has a start
+//! function](Form::has_start), the function exported as [`START`] is called, when host functions have no
+//! allocator yet; then the entry point. Afterwards, [`gas_left`] says what the global means.
+
+mod bulk;
+mod features;
+mod form;
+mod metering;
+#[doc(hidden)]
+pub mod parts;
+mod proposals;
+mod read;
+mod rewrite;
+
+pub use features::{features, validate};
+pub use form::Form;
+pub use metering::{GAS_LEFT, gas_left};
+pub use proposals::why_refused;
+pub use read::Code;
+pub use rewrite::{Rewritten, START};
