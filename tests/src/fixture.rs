@@ -11,7 +11,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use pvf_host_core::{
     Config, PrepareError, PrepareReport, Pvf, StartError, Validation, ValidationHost,
     ValidationRequest,
-    artifact::{Cache, CacheEntry, CacheLock},
+    artifact::{Cache, CacheEntry},
     backend::BackendId,
     primitives::{ExecutorParam, ExecutorParams},
     sandbox::{Measures, Sandbox},
@@ -130,12 +130,7 @@ impl Scratch {
 
     /// Files in the cache that are not complete.
     pub fn temporary_files(&self) -> Vec<PathBuf> {
-        let environments = Cache::new(self.cache()).environments().unwrap_or_default();
-        let mut directories: Vec<_> = environments.iter().map(|e| e.path().to_owned()).collect();
-        directories.push(self.cache());
-        let files = directories.iter().filter_map(|directory| fs::read_dir(directory).ok());
-        let paths = files.flatten().map(|file| file.expect("a directory can be read").path());
-        paths.filter(|path| path.file_name().is_some_and(is_temporary)).collect()
+        pvf_conformance::temporary_files(&self.cache())
     }
 
     /// Makes a shell script the worker program.
@@ -201,31 +196,8 @@ impl Scratch {
     ///
     /// When one has.
     pub async fn assert_nothing_is_left(&self) {
-        let mut processes = self.processes();
-        processes.retain(Process::is_our_child);
-        assert!(processes.is_empty(), "a host has ended before its workers: {processes:?}");
-        // A job ends with its worker, but nobody waits for it.
-        eventually("no job is left", || self.processes().is_empty()).await;
-        let is_unreaped = |process: &Process| process.is_our_child() && process.state == 'Z';
-        // Those of other tests are reaped too, while we look.
-        let mut zombies = processes::all();
-        zombies.retain(is_unreaped);
-        eventually("no zombie is left", || {
-            zombies.retain(|zombie| {
-                processes::look(zombie.pid.as_raw_pid()).as_ref().is_some_and(is_unreaped)
-            });
-            zombies.is_empty()
-        })
-        .await;
-        assert_eq!(self.temporary_files(), [] as [PathBuf; 0], "temporary files are left");
-        if self.cache().is_dir() {
-            CacheLock::acquire(&self.cache()).expect("the lock is free");
-        }
+        pvf_conformance::assert_nothing_is_left(self.0.path(), &self.cache()).await;
     }
-}
-
-fn is_temporary(name: &std::ffi::OsStr) -> bool {
-    name.to_string_lossy().starts_with(".pvf-tmp-")
 }
 
 /// A host under test.

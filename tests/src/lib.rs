@@ -22,27 +22,22 @@
 pub mod allocation;
 pub mod escape;
 mod fixture;
-pub mod guests;
-pub mod host_calls;
 pub mod manners;
 pub mod mounts;
-pub mod processes;
 pub mod refusals;
-pub mod request;
 mod script;
 pub mod scripted;
 pub mod strace;
 pub mod surroundings;
 pub mod verdict;
-mod wait;
 
 // For the backends that it brings along: host and worker must have the same.
 use pvf_workers as _;
 
 pub use fixture::{Programs, Scratch, Submitted, TestHost, no_sandbox, valid_head};
+use pvf_conformance::DEADLINE;
+pub use pvf_conformance::{eventually, eventually_some, guests, host_calls, processes, request};
 pub use script::{OnCall, OnLoad, OnPrepare, Script};
-use wait::DEADLINE;
-pub use wait::{eventually, eventually_some};
 
 /// The [`Programs`] that belong to the integration test in which this is written.
 #[macro_export]

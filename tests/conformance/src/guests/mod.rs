@@ -74,7 +74,7 @@ macro_rules! guests {
 
 macro_rules! blob {
     ($name:expr) => {
-        Blob { name: $name, code: include_bytes!(concat!("../../guests/blobs/", $name)) }
+        Blob { name: $name, code: include_bytes!(concat!("../../../guests/blobs/", $name)) }
     };
 }
 
@@ -158,7 +158,17 @@ pub struct Candidate {
 impl Candidate {
     /// The candidates of all guests but [`HOST_CALLS`], which has [its own](crate::host_calls::Case).
     pub fn all() -> Vec<Self> {
-        candidates::all()
+        GUESTS.iter().flat_map(|guest| Self::of(guest)).collect()
+    }
+
+    /// The candidates of one guest.
+    pub fn of(guest: &'static Guest) -> Vec<Self> {
+        candidates::of(guest.name)
+    }
+
+    /// Whether its gas is metered.
+    pub fn is_metered(&self) -> bool {
+        self.executor_params.iter().any(|param| matches!(param, ExecutorParam::MaxGas(_)))
     }
 
     /// A request to validate it with one of its guest's blobs and a backend that takes it.

@@ -11,11 +11,11 @@ use pvf_host_core::{
     primitives::{ExecutorHostFunction, ExecutorParam, ExecutorParams, hex},
 };
 
-#[path = "../guests/host-calls/src/functions.rs"]
+#[path = "../../guests/host-calls/src/functions.rs"]
 #[macro_use]
 mod functions;
 
-const CASES: &str = include_str!("../vectors/host-calls.txt");
+const CASES: &str = include_str!("../../vectors/host-calls.txt");
 
 /// A function that the guest imports.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,0 +1,82 @@
+//! The conformance suite: some hundred tests that say whether a backend is right.
+//!
+//! It is for whoever writes a backend for the PVF host, in a crate of their own. It needs no backend
+//! itself, and no source of this repository but this crate. In the backend's crate, `Cargo.toml` has
+//!
+//! ```toml
+//! [dev-dependencies]
+//! pvf-conformance = { path = "…/pvf-host/tests/conformance" }
+//!
+//! [[test]]
+//! name = "conformance"
+//! harness = false
+//! ```
+//!
+//! and `tests/conformance.rs` has
+//!
+//! ```ignore
+//! pvf_conformance::conformance_tests! {
+//!     backend = my_backend::ID,
+//!     guests = pvf_conformance::Guests::webassembly(),
+//! }
+//! ```
+//!
+//! Then `cargo test --test conformance` runs the suite. It looks like any other test program: names as
+//! filters, `--list`, `--exact`, `cargo nextest` and so on. A test that fails says what it demands, and
+//! what came instead. [`tests`] lists all demands.
+//!
+//! # What is tested
+//!
+//! The backend is called [in this process](pvf_host_core::backend) as the traits say, and through a
+//! real host with real workers, sandboxed as on a validator. What is run are *guests*, programs with
+//! known answers: for WebAssembly and PolkaVM they are [there](Guests); for another format they are built
+//! from the same sources, see [`Guests::folder`].
+//!
+//! Only what a backend promises is demanded. Where a backend may lawfully lack something, there is a
+//! demand for that case too: one that can't meter gas refuses to prepare code with
+//! [`MaxGas`](pvf_host_core::primitives::ExecutorParam::MaxGas), and then nothing else about gas is asked
+//! of it. No test is skipped silently.
+//!
+//! # How it runs
+//!
+//! The program of the tests is its own worker: the host starts it again, and [`conformance_tests!`]
+//! sees to it that it then becomes one. What needs a process of its own, for it counts threads or forks,
+//! is done by the same program, started again with an argument that only the suite knows. A backend that
+//! ends the process, or never returns, ends the tests with it, so let the tests run one by one
+//! (`--test-threads 1`) to see which it was.
+//!
+//! For a program that tests many backends there is [`run`].
+
+mod areas;
+mod elsewhere;
+pub mod guests;
+mod harness;
+mod host;
+pub mod host_calls;
+mod needed;
+pub mod processes;
+pub mod request;
+mod subject;
+mod test;
+mod wait;
+
+pub use elsewhere::run_if_asked;
+pub use harness::{BackendName, Options, Outcome, Report, main, run};
+pub use host::{assert_nothing_is_left, temporary_files};
+pub use needed::{Guests, NeededGuest};
+pub use test::{Test, tests};
+pub use wait::{DEADLINE, eventually, eventually_some};
+
+/// Expands to the `main` of a test program with the whole suite.
+///
+/// `backend` names the backend: a [`BackendId`](pvf_host_core::backend::BackendId), preferably a constant
+/// of the backend's crate, since using something of a crate is what links it. `guests` is one of the
+/// constructors of [`Guests`].
+#[macro_export]
+macro_rules! conformance_tests {
+    (backend = $backend:expr, guests = $guests:expr $(,)?) => {
+        fn main() -> ::std::process::ExitCode {
+            $crate::main($backend, $guests, option_env!("CARGO_TARGET_TMPDIR"))
+        }
+    };
+}
