@@ -71,7 +71,11 @@ impl Subject {
         if output.status.success() {
             return Ok(output.stdout);
         }
+        // What it said last is about its end.
+        const LINES: usize = 4;
         let said = String::from_utf8_lossy(&output.stderr);
-        Err(format!("in a process of its own ({}): {}", output.status, said.trim()))
+        let lines: Vec<_> = said.lines().collect();
+        let said = lines[lines.len().saturating_sub(LINES)..].join("\n");
+        Err(format!("in a process of its own ({}): {said}", output.status))
     }
 }
