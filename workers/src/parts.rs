@@ -1,4 +1,5 @@
-//! Parts of a worker, one by one, for benchmarks. No interface: they change with it.
+//! Parts of a worker, one by one, for benchmarks and the conformance suite. No interface: they change with
+//! it.
 
 #![expect(unsafe_code, reason = "forks")]
 

@@ -116,8 +116,13 @@
 //! * **What is reused is what would be made.** A backend that [reuses](Prepare::prepare_reusing) what an
 //!   earlier preparation left makes, byte for byte, the artifact that it would make without. Others leave
 //!   that method alone.
+//! * **Metered or refused.** With [`MaxGas`](crate::primitives::ExecutorParam::MaxGas) a backend meters. One
+//!   that can't refuses to prepare, with [`BackendPrepareError::Compilation`]: what has to be metered never
+//!   runs unmetered.
 //! * **Errors keep their class.** Translate the engine's errors where they are typed. A class decides
 //!   between a retry and a vote against the candidate.
+//!
+//! The crate `pvf-conformance` tests all of this: a backend's crate has the whole suite with a few lines.
 
 mod artifact;
 mod error;

@@ -86,6 +86,12 @@ impl Options {
         self
     }
 
+    /// So many tests run at once.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
     /// Directories are made here.
     pub fn scratch(mut self, scratch: impl Into<PathBuf>) -> Self {
         self.scratch = scratch.into();

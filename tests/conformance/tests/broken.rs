@@ -3,10 +3,11 @@
 //!
 //! Each is a good backend with something around it. The good one passes the same tests.
 //!
-//! Arguments choose backends by parts of their names; with `--verbose` it is shown what the tests say.
+//! To put other backends to this, change [`GOOD`] and [`guests`].
 
+use libtest_mimic::{Arguments, Trial};
 use parity_scale_codec::Encode;
-use pvf_conformance::{Guests, Options, run, run_if_asked};
+use pvf_conformance::{Guests, Options, Outcome, run, run_if_asked};
 use pvf_host_core::{
     backend::{
         Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, CodePrefix, Execute,
@@ -29,6 +30,9 @@ use std::{
 
 /// The good backend.
 const GOOD: BackendId = pvf_backend_polkavm::INTERPRETER_ID;
+
+/// The name of the one that is around it, and not broken.
+const HARMLESS: BackendId = BackendId::from_static("harmless");
 
 fn guests() -> Guests {
     Guests::polkavm()
@@ -657,50 +661,45 @@ impl Drop for Loaded {
     }
 }
 
+/// Runs the tests that have to fail on a broken backend. Says which of them do not.
+fn is_found(id: &BackendId, tests: &[&str]) -> Result<(), String> {
+    let report = run(id, &guests(), &options().only(tests.iter().copied()));
+    let passed = |name: &&&str| !report.failed().contains(*name);
+    match tests.iter().filter(passed).copied().collect::<Vec<_>>()[..] {
+        [] => Ok(()),
+        ref passed => Err(format!("these tests have to fail, and pass: {passed:?}")),
+    }
+}
+
+/// What is around the good backend does not fail the tests by itself.
+fn is_harmless(tests: &BTreeSet<&str>) -> Result<(), String> {
+    let report = run(&HARMLESS, &guests(), &options().only(tests.iter().copied()));
+    let failed: Vec<_> =
+        report.outcomes.iter().filter(|(_, outcome)| *outcome != Outcome::Passed).collect();
+    if failed.is_empty() { Ok(()) } else { Err(format!("{failed:#?}")) }
+}
+
+fn options() -> Options {
+    let scratch = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, Into::into);
+    // The backends are tried side by side.
+    Options::default().scratch(scratch).threads(1)
+}
+
 fn main() -> ExitCode {
     run_if_asked();
     // What broken backends say when they panic is of no interest here.
     std::panic::set_hook(Box::new(|_| {}));
-    let scratch = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, Into::into);
-    let options = Options::default().scratch(scratch);
-    let is_verbose = std::env::args().any(|argument| argument == "--verbose");
-    let filters: Vec<_> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
-    let is_chosen = |id: &str| filters.is_empty() || filters.iter().any(|part| id.contains(part));
-
-    let mut is_right = true;
-    let mut failed = BTreeSet::new();
-    for (id, tests) in &ALL[1..] {
-        if !is_chosen(id.as_str()) {
-            continue;
-        }
-        let report = run(id, &guests(), &options.clone().only(tests.iter().copied()));
-        failed.extend(report.failed());
-        let found = report.failed() == sorted(&report, tests);
-        is_right &= found;
-        println!("{id}: {}", if found { "found" } else { "NOT FOUND by all of its tests" });
-        if is_verbose {
-            for (name, outcome) in &report.outcomes {
-                println!("  {name}: {outcome:?}");
-            }
-        }
-        if !found {
-            println!("  has to fail: {tests:?}\n  fails:       {:?}", report.failed());
-        }
-    }
-    let tests: BTreeSet<_> = ALL.iter().flat_map(|(_, tests)| tests.iter().copied()).collect();
-    println!("{} kinds of broken backends, {} tests fail", ALL.len() - 1, failed.len());
-    if filters.is_empty() {
-        is_right &= failed.len() >= AT_LEAST && failed == tests;
-        let (harmless, _) = &ALL[0];
-        let report = run(harmless, &guests(), &options.only(tests));
-        println!("{harmless}, which has to pass all of them, fails: {:?}", report.failed());
-        is_right &= report.failed().is_empty();
-    }
-    if is_right { ExitCode::SUCCESS } else { ExitCode::FAILURE }
-}
-
-/// Names in the order of a report.
-fn sorted(report: &pvf_conformance::Report, names: &[&str]) -> Vec<&'static str> {
-    let run = report.outcomes.iter().map(|(name, _)| *name);
-    run.filter(|name| names.contains(name)).collect()
+    let broken = || ALL.iter().filter(|(id, _)| *id != HARMLESS);
+    let tests: BTreeSet<_> = broken().flat_map(|(_, tests)| tests.iter().copied()).collect();
+    let count = tests.len();
+    let mut trials: Vec<_> = broken()
+        .map(|(id, tests)| {
+            Trial::test(format!("broken_backend::{id}"), || Ok(is_found(id, tests)?))
+        })
+        .collect();
+    trials.push(Trial::test("broken_backend::harmless", move || Ok(is_harmless(&tests)?)));
+    trials.push(Trial::test("broken_backend::enough_tests_fail", move || {
+        if count < AT_LEAST { Err(format!("{count} tests").into()) } else { Ok(()) }
+    }));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

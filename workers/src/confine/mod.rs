@@ -116,7 +116,7 @@ impl Confinement {
         (Self { holding: holding.fold(Measures::none(), Measures::with) }, findings)
     }
 
-    /// As if this process were a worker that has taken all measures: for benchmarks of a job's.
+    /// As if this process were a worker that has taken all measures: for trying a job's alone.
     pub(crate) fn assumed() -> Self {
         Self { holding: Measures::all() }
     }
