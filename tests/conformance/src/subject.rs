@@ -2,7 +2,7 @@
 
 use crate::{
     Guests,
-    guests::{Candidate, Guest, Outcome},
+    guests::{ADDER, Candidate, Guest, Outcome},
     request,
     test::Verdict,
 };
@@ -22,7 +22,7 @@ use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
 };
 
@@ -39,6 +39,7 @@ pub(crate) struct Subject {
     /// Where to put directories.
     pub(crate) scratch: PathBuf,
     artifacts: Mutex<HashMap<Key, Result<Arc<Artifact>, String>>>,
+    meters_gas: OnceLock<Result<bool, String>>,
 }
 
 /// What an artifact depends on: the guest, and some of the parameters.
@@ -46,7 +47,7 @@ type Key = (&'static str, ExecutorParamsPrepHash);
 
 impl Subject {
     pub(crate) fn new(id: BackendId, guests: Guests, scratch: PathBuf) -> Self {
-        Self { id, guests, scratch, artifacts: Mutex::default() }
+        Self { id, guests, scratch, artifacts: Mutex::default(), meters_gas: OnceLock::new() }
     }
 
     pub(crate) fn backend(&self) -> Result<&'static BackendDescriptor, String> {
@@ -121,12 +122,15 @@ impl Subject {
 
     /// Whether the backend meters gas. One that can't has to refuse to prepare.
     pub(crate) fn meters_gas(&self) -> Result<bool, String> {
-        let params = ExecutorParams::new(vec![ExecutorParam::MaxGas(1 << 40)]);
-        match self.try_prepare(self.code(&crate::guests::ADDER)?, &params)? {
-            Ok(_) => Ok(true),
-            Err(BackendPrepareError::Compilation(_)) => Ok(false),
-            Err(error) => Err(format!("with MaxGas, the guest adder can't be prepared: {error:?}")),
-        }
+        let try_to_meter = || {
+            let params = ExecutorParams::new(vec![ExecutorParam::MaxGas(1 << 40)]);
+            match self.try_prepare(self.code(&ADDER)?, &params)? {
+                Ok(_) => Ok(true),
+                Err(BackendPrepareError::Compilation(_)) => Ok(false),
+                Err(error) => Err(format!("with MaxGas, the guest adder: {error:?}")),
+            }
+        };
+        self.meters_gas.get_or_init(try_to_meter).clone()
     }
 
     /// The candidates of a guest that can be tried in this process.

@@ -280,7 +280,7 @@ broken! {
         "forks::recursion_is_confined",
         "through_the_host::workers_outlive_what_their_jobs_do",
     ];
-    EndsJobs, "ends-jobs": ["through_the_host::a_case_for_each_host_function"];
+    EndsJobs, "ends-jobs": ["through_the_host::host_functions_give_what_was_recorded"];
 }
 
 /// A good backend with something around it.
