@@ -1,157 +1,76 @@
-//! The call, and what its errors mean.
+//! How an instance is called, and what errors mean.
 
 use crate::{
     error,
     instance::{Guest, InitialMemoryAboveLimit, State},
-    load::{Linked, Ready},
 };
-use pvf_host_core::backend::{
-    ExecuteError, GuestLog, LoadedArtifact, MachineError, RuntimeConstructionError,
-};
-use pvf_host_functions::{
-    Allocator, FatPointer, GuestContext, HostCallError, HostError, MissingFunction,
-};
-use pvf_wasm_code::{Form, START};
-use wasmtime::{AsContextMut, Memory, Trap, TypedFunc};
+use pvf_host_core::backend::{ExecuteError, GuestLog, MachineError, RuntimeConstructionError};
+use pvf_host_functions::{FatPointer, GuestContext, HostCallError, MissingFunction};
+use wasmtime::{AsContextMut, Extern, Instance, Store, Trap, TypedFunc, Val};
 
-/// The exported memory.
-const MEMORY: &str = "memory";
-/// The exported global where the heap begins.
-const HEAP_BASE: &str = "__heap_base";
-
-/// An artifact in memory, and usually an instance of it.
-pub(crate) struct Loaded {
-    linked: Linked,
-    next: Next,
-    /// The instance of the last call. Dropping it would unmap its memory: a system call, which a job
-    /// may not be allowed to make, and need not.
-    last: Option<Ready>,
-    gas_used: Option<u64>,
+/// An instance.
+pub(crate) struct Ready {
+    pub(crate) store: Store<State>,
+    pub(crate) instance: Instance,
 }
 
-/// What the next call begins with.
-pub(crate) enum Next {
-    /// An instance that nobody has called into.
-    Ready(Ready),
-    /// The code can't be instantiated, and never will be.
-    Fail(ExecuteError),
-    /// Making an instance.
-    Instantiate,
-}
-
-impl Loaded {
-    pub(crate) fn new(linked: Linked, next: Next) -> Self {
-        Self { linked, next, last: None, gas_used: None }
+impl Ready {
+    fn export(&mut self, name: &str) -> Option<Extern> {
+        self.instance.get_export(&mut self.store, name)
     }
 }
 
-impl LoadedArtifact for Loaded {
-    fn call(
-        &mut self,
-        entry_point: &str,
-        input: &[u8],
-        log: Box<dyn GuestLog>,
-    ) -> Result<Vec<u8>, ExecuteError> {
-        // None of it, as long as no code runs.
-        self.gas_used = self.linked.gas_limit().map(|_| 0);
-        if let Next::Fail(error) = &self.next {
-            return Err(error.clone());
-        }
-        let ready = match std::mem::replace(&mut self.next, Next::Instantiate) {
-            Next::Ready(mut ready) => {
-                ready.store.data_mut().log = log;
-                ready
-            }
-            Next::Instantiate | Next::Fail(_) => self.linked.instantiate(log)?,
-        };
-        let ready = self.last.insert(ready);
-        let result =
-            start(ready, self.linked.form()).and_then(|()| call(ready, entry_point, input));
-        let Some(gas) = ready.gas else { return result };
-        self.gas_used = Some(gas.used(&mut ready.store));
-        // Nothing of the guest's ran after that, whatever the error says.
-        if gas.is_exhausted(&mut ready.store) { Err(ExecuteError::OutOfGas) } else { result }
+impl pvf_wasm_code::Instance for Ready {
+    type Function = TypedFunc<(u32, u32), u64>;
+
+    fn guest(&mut self) -> impl GuestContext {
+        Guest::new(self.store.as_context_mut())
     }
 
-    fn gas_used(&self) -> Option<u64> {
-        self.gas_used
+    fn set_log(&mut self, log: Box<dyn GuestLog>) {
+        self.store.data_mut().log = log;
     }
-}
 
-/// Runs the start function, if there is one.
-fn start(ready: &mut Ready, form: Form) -> Result<(), ExecuteError> {
-    if !form.has_start() {
-        return Ok(());
+    fn is_exported(&mut self, name: &str) -> bool {
+        self.export(name).is_some()
     }
-    let store = &mut ready.store;
-    let function = ready
-        .instance
-        .get_typed_func::<(), ()>(&mut *store, START)
-        .map_err(|error| RuntimeConstructionError(format!("{error:#}")))?;
-    function.call(&mut *store, ()).map_err(|error| classify(&error, store.data_mut()))
-}
 
-fn call(ready: &mut Ready, entry_point: &str, input: &[u8]) -> Result<Vec<u8>, ExecuteError> {
-    let memory = memory(ready)?;
-    let heap_base = heap_base(ready)?;
-    let function = function(ready, entry_point)?;
-    let store = &mut ready.store;
+    fn show_memory(&mut self, name: &str) -> Option<()> {
+        self.store.data_mut().memory = Some(self.export(name)?.into_memory()?);
+        Some(())
+    }
 
-    store.data_mut().memory = Some(memory);
-    // The rest of the state lasts from the start function on.
-    store.data_mut().call.allocator = Some(Box::new(Allocator::new(heap_base)));
-    let injected = Guest::new(store.as_context_mut()).allocate_and_write(input);
-    let argument = injected.map_err(|error| refused_input(error, input.len(), store.data_mut()))?;
+    fn global_i32(&mut self, name: &str) -> Option<i32> {
+        self.export(name)?.into_global()?.get(&mut self.store).i32()
+    }
 
-    let result = function.call(&mut *store, (argument.ptr, argument.len));
-    let packed = result.map_err(|error| classify(&error, store.data_mut()))?;
+    fn global_i64(&mut self, name: &str) -> Option<i64> {
+        self.export(name)?.into_global()?.get(&mut self.store).i64()
+    }
 
-    let FatPointer { ptr, len } = packed.into();
-    let (begin, end) = (ptr as usize, ptr as usize + len as usize);
-    // The bounds are checked before anything is reserved for the copy.
-    let output = memory.data(&*store).get(begin..end).ok_or_else(|| {
-        ExecuteError::InvalidOutput(format!("output of {len} bytes at {ptr} exceeds the memory"))
-    })?;
-    Ok(output.to_vec())
-}
+    fn set_global_i64(&mut self, name: &str, value: i64) -> Option<()> {
+        self.export(name)?.into_global()?.set(&mut self.store, Val::I64(value)).ok()
+    }
 
-fn memory(ready: &mut Ready) -> Result<Memory, ExecuteError> {
-    export(ready, MEMORY)?
-        .into_memory()
-        .ok_or_else(|| ExecuteError::InvalidOutput(format!("{MEMORY} is not a memory")))
-}
+    fn function(&mut self, name: &str) -> Option<Self::Function> {
+        self.export(name)?.into_func()?.typed(&self.store).ok()
+    }
 
-fn heap_base(ready: &mut Ready) -> Result<u32, ExecuteError> {
-    export(ready, HEAP_BASE)?
-        .into_global()
-        .and_then(|global| global.get(&mut ready.store).i32())
-        .map(|base| base as u32)
-        .ok_or_else(|| {
-            ExecuteError::InvalidOutput(format!("{HEAP_BASE} is not a global of type i32"))
-        })
-}
+    fn call(&mut self, function: &Self::Function, input: FatPointer) -> Result<u64, ExecuteError> {
+        let result = function.call(&mut self.store, (input.ptr, input.len));
+        result.map_err(|error| classify(&error, self.store.data_mut()))
+    }
 
-fn function(ready: &mut Ready, name: &str) -> Result<TypedFunc<(u32, u32), u64>, ExecuteError> {
-    let function = export(ready, name)?
-        .into_func()
-        .ok_or_else(|| ExecuteError::InvalidOutput(format!("{name} is not a function")))?;
-    function.typed(&ready.store).map_err(|_| {
-        ExecuteError::InvalidOutput(format!("{name} is not a function (i32, i32) -> i64"))
-    })
-}
+    fn call_start(&mut self, name: &str) -> Result<(), ExecuteError> {
+        let function = self.instance.get_typed_func::<(), ()>(&mut self.store, name);
+        let function = function.map_err(|error| RuntimeConstructionError(format!("{error:#}")))?;
+        let result = function.call(&mut self.store, ());
+        result.map_err(|error| classify(&error, self.store.data_mut()))
+    }
 
-fn export(ready: &mut Ready, name: &str) -> Result<wasmtime::Extern, ExecuteError> {
-    ready
-        .instance
-        .get_export(&mut ready.store, name)
-        .ok_or_else(|| ExecuteError::InvalidOutput(format!("{name} is not exported")))
-}
-
-/// What it means that the input could not be handed over.
-fn refused_input(error: HostError, len: usize, state: &mut State) -> ExecuteError {
-    match state.limiter.machine_failed.take() {
-        Some(reason) => MachineError(reason).into(),
-        None => error.for_input(len),
+    fn machine_failure(&mut self) -> Option<ExecuteError> {
+        let reason = self.store.data_mut().limiter.machine_failed.take()?;
+        Some(MachineError(reason).into())
     }
 }
 

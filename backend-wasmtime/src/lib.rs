@@ -8,8 +8,7 @@
 //! * `load` maps an artifact and links its imports. It instantiates ahead, if that runs no code of
 //!   the guest, so that a job forked afterwards begins with the call.
 //! * `instance` is the state behind one instance, and what host functions see of it.
-//! * `call` makes the call, and says what an error means.
-//! * `gas` fills the global in which code counts its gas, and reads it.
+//! * `call` is how [`pvf_wasm_code`] makes calls, and says what an error means.
 //! * `engine` has Wasmtime's settings, and why they are so.
 //! * `error` tells the engine's failures from the machine's.
 //!
@@ -30,7 +29,6 @@ mod call;
 mod engine;
 mod error;
 mod functions;
-mod gas;
 mod instance;
 mod load;
 #[doc(hidden)]

@@ -3,21 +3,19 @@
 #![expect(unsafe_code, reason = "loads machine code")]
 
 use crate::{
-    call::{Loaded, Next, classify},
+    call::{Ready, classify},
     engine, error,
-    gas::Gas,
     instance::{Guest, State},
 };
 use pvf_host_core::{
-    backend::{Artifact, ExecuteError, GuestLog, LoadError, RuntimeConstructionError},
+    backend::{Artifact, ExecuteError, GuestLog, LoadError},
     primitives::ExecutorParams,
 };
 use pvf_host_functions::{HostCallError, HostFunction, IMPORT_MODULE, MissingFunction, ValueType};
-use pvf_wasm_code::Form;
+use pvf_wasm_code::{Form, Loaded, split};
 use std::collections::HashSet;
 use wasmtime::{
-    AsContextMut, Caller, Engine, ExternType, FuncType, Instance, InstancePre, Linker, Module,
-    Store, ValType,
+    AsContextMut, Caller, Engine, ExternType, FuncType, InstancePre, Linker, Module, Store, ValType,
 };
 
 /// Code in memory, with all its imports.
@@ -25,69 +23,39 @@ pub(crate) struct Linked {
     pre: InstancePre<State>,
     form: Form,
     page_limit: u32,
-    /// What there is for each call, if the code counts it.
-    gas_limit: Option<u64>,
 }
 
-/// A fresh instance.
-pub(crate) struct Ready {
-    pub(crate) store: Store<State>,
-    pub(crate) instance: Instance,
-    pub(crate) gas: Option<Gas>,
-}
+impl pvf_wasm_code::Linked for Linked {
+    type Instance = Ready;
 
-impl Linked {
-    /// The gas that there is for each call, if it is metered.
-    pub(crate) fn gas_limit(&self) -> Option<u64> {
-        self.gas_limit
-    }
-
-    /// What the code is like.
-    pub(crate) fn form(&self) -> Form {
-        self.form
-    }
-
-    /// Makes an instance. Runs no code of the guest.
-    pub(crate) fn instantiate(&self, log: Box<dyn GuestLog>) -> Result<Ready, ExecuteError> {
+    fn instantiate(&self, log: Box<dyn GuestLog>) -> Result<Ready, ExecuteError> {
         let engine = self.pre.module().engine();
         let mut store = Store::new(engine, State::new(self.page_limit, log));
         store.limiter(|state| &mut state.limiter);
-        let instance = match self.pre.instantiate(&mut store) {
-            Ok(instance) => instance,
-            Err(error) => return Err(classify(&error, store.data_mut())),
-        };
-        let gas = match self.gas_limit {
-            Some(limit) => Some(Gas::fill(&mut store, &instance, limit)?),
-            None => None,
-        };
-        Ok(Ready { store, instance, gas })
+        match self.pre.instantiate(&mut store) {
+            Ok(instance) => Ok(Ready { store, instance }),
+            Err(error) => Err(classify(&error, store.data_mut())),
+        }
     }
 }
 
 /// Maps the artifact, links it, and instantiates it, which runs no code of the guest.
-pub(crate) fn load(artifact: &Artifact, params: &ExecutorParams) -> Result<Loaded, LoadError> {
+pub(crate) fn load(
+    artifact: &Artifact,
+    params: &ExecutorParams,
+) -> Result<Loaded<Linked>, LoadError> {
     let linked = link(artifact, params)?;
     // What a thread needs to handle traps. A forked job has the thread that forks it.
     Engine::tls_eager_initialize();
-    let next = match linked.instantiate(Box::new(())) {
-        Ok(ready) => Next::Ready(ready),
-        Err(ExecuteError::RuntimeConstruction(error)) => return Err(error.into()),
-        Err(ExecuteError::Machine(error)) => return Err(error.into()),
-        // The code's own doing, so every candidate's verdict.
-        Err(error) => Next::Fail(error),
-    };
-    Ok(Loaded::new(linked, next))
+    let form = linked.form;
+    Loaded::new(linked, form, params)
 }
 
 /// Maps the artifact and links it.
 pub(crate) fn link(artifact: &Artifact, params: &ExecutorParams) -> Result<Linked, LoadError> {
-    let gas_limit = params.max_gas();
-    let form = artifact.bytes().last().and_then(|byte| Form::from_byte(*byte));
-    let form = form
-        .filter(|form| form.is_metered() == gas_limit.is_some())
-        .ok_or_else(|| RuntimeConstructionError("not an artifact of this backend".into()))?;
+    let (_, form) = split(artifact, params)?;
     let pre = instance_pre(artifact, params).map_err(|error| error::of_load(&error))?;
-    Ok(Linked { pre, form, page_limit: params.memory_pages_limit(), gas_limit })
+    Ok(Linked { pre, form, page_limit: params.memory_pages_limit() })
 }
 
 fn instance_pre(

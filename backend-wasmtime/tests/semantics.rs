@@ -2,7 +2,10 @@
 
 mod common;
 
-use common::{MEMORY, on_big_stack, returns};
+use common::{
+    on_big_stack,
+    vectors::{Vector, vectors},
+};
 use parity_scale_codec::Encode;
 use pvf_backend_wasmtime::Wasmtime;
 use pvf_host_core::{
@@ -10,7 +13,7 @@ use pvf_host_core::{
     primitives::{ExecutorParam, ExecutorParams, hex},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fmt::Write as _,
     fs,
     io::Write as _,
@@ -23,63 +26,6 @@ const INPUT: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
-}
-
-struct Vector {
-    name: String,
-    code: Vec<u8>,
-    params: Vec<ExecutorParam>,
-}
-
-/// Reads all files of modules. Each begins with a line `;; @<kind> <name> <parameters>`.
-fn vectors() -> Vec<Vector> {
-    let mut files: Vec<_> = fs::read_dir(folder())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "wat"))
-        .collect();
-    files.sort();
-    let mut vectors = Vec::new();
-    for file in files {
-        let topic = file.file_stem().unwrap().to_str().unwrap().to_owned();
-        let text = fs::read_to_string(&file).unwrap();
-        let (_, blocks) = text.split_once("\n;; @").expect("a file has modules");
-        for block in blocks.split("\n;; @") {
-            let (head, body) = block.split_once('\n').unwrap();
-            let mut words = head.split(' ');
-            let (kind, name) = (words.next().unwrap(), words.next().unwrap());
-            let name = format!("{topic}/{name}");
-            let code = code(kind, body).unwrap_or_else(|error| panic!("{name}: {error}"));
-            let params = words.map(parameter).collect();
-            vectors.push(Vector { name, code, params });
-        }
-    }
-    let names: BTreeSet<_> = vectors.iter().map(|vector| &vector.name).collect();
-    assert_eq!(names.len(), vectors.len(), "a name is there twice");
-    vectors
-}
-
-fn code(kind: &str, body: &str) -> Result<Vec<u8>, String> {
-    let text = match kind {
-        "module" => body.to_owned(),
-        // Behind the fields, for imports come first.
-        "guest" => format!("(module {body}\n {MEMORY})"),
-        "returns" => format!("(module {MEMORY} {}\n)", returns(&format!("{body}\n"))),
-        "hex" => {
-            let digits: String = body.lines().flat_map(|line| line.split(' ')).collect();
-            return hex::decode(&digits).map_err(|error| error.to_string());
-        }
-        _ => return Err(format!("unknown kind {kind}")),
-    };
-    wat::parse_str(text).map_err(|error| error.to_string())
-}
-
-fn parameter(word: &str) -> ExecutorParam {
-    match word.split_once('=') {
-        Some(("pages", value)) => ExecutorParam::MaxMemoryPages(value.parse().unwrap()),
-        Some(("stack", value)) => ExecutorParam::StackLogicalMax(value.parse().unwrap()),
-        _ => panic!("unknown parameter {word}"),
-    }
 }
 
 /// What became of a vector, in the words of the file of answers.
@@ -146,14 +92,14 @@ fn compare(vectors: &[Vector], mut differences: BTreeMap<String, String>) {
 
 #[test]
 fn each_module_gets_the_answer_of_polkadots_own_host() {
-    compare(&vectors(), answers("differences.txt"));
+    compare(&vectors(&folder()), answers("differences.txt"));
 }
 
 #[test]
 fn allowing_bulk_memory_operations_changes_no_answer_for_code_without() {
     let mut differences = answers("differences.txt");
     differences.extend(answers("bulk-memory.txt"));
-    compare(&with_bulk_memory(vectors()), differences);
+    compare(&with_bulk_memory(vectors(&folder())), differences);
 }
 
 #[test]
@@ -164,10 +110,10 @@ fn metering_changes_no_answer_when_there_is_gas_enough() {
         }
         vectors
     };
-    compare(&metered(vectors()), answers("differences.txt"));
+    compare(&metered(vectors(&folder())), answers("differences.txt"));
     let mut differences = answers("differences.txt");
     differences.extend(answers("bulk-memory.txt"));
-    compare(&metered(with_bulk_memory(vectors())), differences);
+    compare(&metered(with_bulk_memory(vectors(&folder()))), differences);
 }
 
 fn with_bulk_memory(mut vectors: Vec<Vector>) -> Vec<Vector> {
@@ -182,7 +128,7 @@ fn with_bulk_memory(mut vectors: Vec<Vector>) -> Vec<Vector> {
 #[test]
 #[ignore = "needs a build of Polkadot's own host"]
 fn record_the_answers() {
-    let vectors = vectors();
+    let vectors = vectors(&folder());
     let answers = their_answers(&vectors);
     let mut text = "# Recorded from Polkadot's own host, version 36. See README.md.\n".to_owned();
     for (vector, answer) in vectors.iter().zip(&answers) {

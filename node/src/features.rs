@@ -18,7 +18,7 @@ pub(crate) struct Feature {
 }
 
 /// All features that link backends.
-pub(crate) const FEATURES: [Feature; 2] = [
+pub(crate) const FEATURES: [Feature; 3] = [
     Feature { name: "wasmtime", backends: &["wasmtime"], format: "WebAssembly", magic: b"\0asm" },
     Feature {
         name: "polkavm",
@@ -26,6 +26,7 @@ pub(crate) const FEATURES: [Feature; 2] = [
         format: "PolkaVM",
         magic: b"PVM\0",
     },
+    Feature { name: "wasmi", backends: &["wasmi"], format: "WebAssembly", magic: b"\0asm" },
 ];
 
 impl Feature {
@@ -117,6 +118,7 @@ mod tests {
         assert!(of_code(b"#!/bin/sh").contains("pvf backends"));
         assert!(of_name("wasmtime").contains("--features wasmtime"));
         assert!(of_name("polkavm-interpreter").contains("--features polkavm"));
+        assert!(of_name("wasmi").contains("--features wasmi"));
         assert!(of_name("nobody").contains("pvf backends"));
     }
 

@@ -101,6 +101,19 @@ fn all_backends_agree_on_the_corpus() {
     }
 }
 
+#[cfg(all(feature = "wasmi", feature = "wasmtime"))]
+#[test]
+fn the_example_of_a_backend_agrees_on_the_corpus() {
+    let place = Place::new();
+    let json = compare(&place, &[CASES, "--backends=wasmtime,wasmi", "--json"]).expect(0).json();
+    assert_eq!(json["totals"]["agreeing"], json["cases"].as_array().unwrap().len());
+    for case in json["cases"].as_array().unwrap() {
+        let verdicts = &case["verdicts"];
+        assert!(verdicts["wasmi"]["verdict"].is_string());
+        assert_eq!(verdicts["wasmi"]["verdict"], verdicts["wasmtime"]["verdict"]);
+    }
+}
+
 #[test]
 fn people_see_tables_and_the_judgement_last_and_nothing_on_standard_error() {
     let place = Place::new();

@@ -7,7 +7,7 @@
 pub enum Form {
     /// Nothing more is to be known.
     Plain = 0,
-    /// The code has a start function under the name [`START`](crate::START).
+    /// The code has a start function under a name of its own.
     WithStart = 1,
     /// The code counts its gas.
     Metered = 2,

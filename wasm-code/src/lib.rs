@@ -1,5 +1,4 @@
-//! PVFs in WebAssembly before an engine gets them: what every engine needs so that its verdicts are
-//! those of the network.
+//! What every engine for PVFs in WebAssembly needs so that its verdicts are those of the network.
 //!
 //! Which code can be read, what a call costs of the stack, and what an instruction costs of the gas is
 //! consensus, and has nothing to do with the engine that runs the code. So it is decided here:
@@ -12,6 +11,7 @@
 //! * `bulk` lets code with bulk memory operations pass all that, when the executor parameters allow
 //!   them.
 //! * `form` is the byte that says what came of it.
+//! * `call` makes calls: what comes before the entry point and after it, and in which order.
 //! * `features` is the language that engines are to accept, and `proposals` says what code needs
 //!   beyond it, when it is refused.
 //!
@@ -42,12 +42,10 @@
 //! # assert_eq!(prepare(code, &ExecutorParams::default()).unwrap().last(), Some(&0));
 //! ```
 //!
-//! An instance of code in such a [`Form`] begins each call like this: if the code [counts its
-//! gas](Form::is_metered), the limit goes into the global exported as [`GAS_LEFT`]; if it [has a start
-//! function](Form::has_start), the function exported as [`START`] is called, when host functions have no
-//! allocator yet; then the entry point. Afterwards, [`gas_left`] says what the global means.
+//! To run what came of it, the engine implements [`Linked`] and [`Instance`]. [`Loaded`] does the rest.
 
 mod bulk;
+mod call;
 mod features;
 mod form;
 mod metering;
@@ -57,9 +55,11 @@ mod proposals;
 mod read;
 mod rewrite;
 
+pub use call::{Instance, Linked, Loaded, split};
 pub use features::{features, validate};
 pub use form::Form;
-pub use metering::{GAS_LEFT, gas_left};
+use metering::{GAS_LEFT, gas_left};
 pub use proposals::why_refused;
 pub use read::Code;
-pub use rewrite::{Rewritten, START};
+pub use rewrite::Rewritten;
+use rewrite::START;

@@ -37,7 +37,7 @@ use wasm_instrument::{
 
 /// The name of the global with the gas that is left, of type i64. It holds what there is before the
 /// code runs.
-pub const GAS_LEFT: &str = "pvf-host: gas left";
+pub(crate) const GAS_LEFT: &str = "pvf-host: gas left";
 
 /// What the stack limiter puts before a call and behind it, in instructions.
 const BEFORE_CALL: usize = 10;
@@ -225,6 +225,6 @@ impl Backend for CountInGlobal {
 
 /// What is left, if this is in the global [`GAS_LEFT`]. None, not even 0, once something cost more, which
 /// has ended the call.
-pub fn gas_left(global: i64) -> Option<u64> {
+pub(crate) fn gas_left(global: i64) -> Option<u64> {
     global.try_into().ok()
 }

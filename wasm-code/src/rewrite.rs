@@ -18,7 +18,7 @@ use wasm_instrument::parity_wasm::elements::{
 };
 
 /// The name of what was the start function.
-pub const START: &str = "pvf-host: start";
+pub(crate) const START: &str = "pvf-host: start";
 
 /// The code that an engine is to run.
 #[derive(Debug, Clone, PartialEq, Eq)]

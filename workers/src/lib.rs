@@ -23,6 +23,8 @@ mod prepare;
 
 #[cfg(feature = "polkavm")]
 use pvf_backend_polkavm as _;
+#[cfg(feature = "wasmi")]
+use pvf_backend_wasmi as _;
 #[cfg(feature = "wasmtime")]
 use pvf_backend_wasmtime as _;
 

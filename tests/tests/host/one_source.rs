@@ -45,6 +45,7 @@ async fn every_candidate_has_the_same_verdict_with_every_backend() {
     for blob in blobs.flat_map(|guest| guest.blobs) {
         if blob.name.ends_with(".wasm") {
             expected.extend(cfg!(feature = "wasmtime").then_some(("wasmtime", blob.name)));
+            expected.extend(cfg!(feature = "wasmi").then_some(("wasmi", blob.name)));
         } else if cfg!(feature = "polkavm") {
             expected.extend([("polkavm", blob.name), ("polkavm-interpreter", blob.name)]);
         }

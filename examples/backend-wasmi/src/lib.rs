@@ -1,0 +1,113 @@
+//! A backend on the interpreter wasmi: the worked example of how an engine is brought to the host, and
+//! an oracle to compare the others with.
+//!
+//! * This file makes the backend known, has the engine's settings, and turns code into artifacts.
+//! * `load` turns an artifact into something that can be called.
+//! * `call` makes the call, and says what its end means.
+//! * `guest` is an instance's state, and what host functions see of it.
+//!
+//! What has nothing to do with the engine is done by others: [`pvf_wasm_code`] reads and rewrites code,
+//! [`pvf_host_functions`] has what guests may call.
+//!
+//! # Artifacts
+//!
+//! An artifact is the rewritten code, followed by the byte of its [`Form`](pvf_wasm_code::Form). The
+//! engine can't keep what it makes of code, so it is made anew when an artifact is loaded.
+
+mod call;
+mod guest;
+mod load;
+
+use pvf_host_core::backend::{
+    Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute, Fingerprint,
+    LoadError, LoadedArtifact, Prepare,
+};
+use pvf_host_core::primitives::ExecutorParams;
+use pvf_wasm_code::{Code, validate, why_refused};
+use wasmi::{CompilationMode, Config, Engine, Module};
+
+/// The name of this backend.
+pub const ID: BackendId = BackendId::from_static("wasmi");
+
+/// What decides whether an artifact can run: the versions of this crate and the engine, and a number
+/// that changes whenever this crate makes other artifacts, or reads them in another way.
+const FINGERPRINT: [&[u8]; 3] = [env!("CARGO_PKG_VERSION").as_bytes(), b"wasmi 2.0.0", b"1"];
+
+/// Both halves of the backend. It has no state: everything depends on the parameters.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wasmi;
+
+inventory::submit! {
+    BackendDescriptor {
+        id: ID,
+        version: concat!(env!("CARGO_PKG_VERSION"), " (wasmi 2)"),
+        accepts: |prefix| prefix.starts_with(b"\0asm"),
+        chosen: Chosen::ByName,
+        fingerprint: |_| Ok(Fingerprint::of(&FINGERPRINT)),
+        prepare: &Wasmi,
+        execute: &Wasmi,
+    }
+}
+
+impl Prepare for Wasmi {
+    fn prevalidate(&self, code: &[u8], params: &ExecutorParams) -> Result<(), BackendPrepareError> {
+        Code::read(code, params).map(drop)
+    }
+
+    fn prepare(
+        &self,
+        code: &[u8],
+        params: &ExecutorParams,
+    ) -> Result<Vec<u8>, BackendPrepareError> {
+        let read = Code::read(code, params)?;
+        let artifact = read.rewrite(params, |wasm| validate(wasm, params)).and_then(|rewritten| {
+            let mut artifact = rewritten.wasm;
+            Module::new(&engine(params), &artifact).map_err(|error| error.to_string())?;
+            artifact.push(rewritten.form.byte());
+            Ok(artifact)
+        });
+        artifact
+            .map_err(|message| BackendPrepareError::Compilation(why_refused(code, params, message)))
+    }
+
+    fn check_runtime_construction(
+        &self,
+        artifact: &Artifact,
+        params: &ExecutorParams,
+    ) -> Result<(), LoadError> {
+        load::load(artifact, params).map(drop)
+    }
+}
+
+impl Execute for Wasmi {
+    fn load(
+        &self,
+        artifact: &Artifact,
+        params: &ExecutorParams,
+    ) -> Result<Box<dyn LoadedArtifact>, LoadError> {
+        Ok(Box::new(load::load(artifact, params)?))
+    }
+}
+
+/// An engine for these parameters.
+fn engine(params: &ExecutorParams) -> Engine {
+    /// More than the engine needs for what it keeps of a call.
+    const FRAME: usize = 64;
+    let mut config = Config::default();
+    // What may be wrong with code shows before any of it runs, and nothing is left to do then.
+    config.compilation_mode(CompilationMode::Eager);
+    // The language of `pvf_wasm_code::features`. What was on and is not listed there is off.
+    config
+        .wasm_bulk_memory(params.wasm_ext_bulk_memory())
+        .wasm_multi_value(false)
+        .wasm_multi_memory(false)
+        .wasm_saturating_float_to_int(false)
+        .wasm_reference_types(false)
+        .wasm_tail_call(false)
+        .wasm_extended_const(false);
+    // Behind the logical limit, which is reached first.
+    let stack = params.stack_native_max() as usize;
+    config.set_min_stack_height(0).set_max_stack_height(stack);
+    config.set_max_recursion_depth(stack / FRAME);
+    Engine::new(&config)
+}

@@ -1,0 +1,219 @@
+//! Calls into rewritten code: in which order what happens, and what its end means, is the same for every
+//! engine.
+
+use crate::{Form, GAS_LEFT, START, gas_left};
+use pvf_host_core::{
+    backend::{
+        Artifact, ExecuteError, GuestLog, LoadError, LoadedArtifact, RuntimeConstructionError,
+    },
+    primitives::ExecutorParams,
+};
+use pvf_host_functions::{CallState, FatPointer, GuestContext, GuestMemory};
+
+/// The exported memory.
+const MEMORY: &str = "memory";
+/// The exported global where the heap begins.
+const HEAP_BASE: &str = "__heap_base";
+
+/// Code in memory, with all its imports.
+pub trait Linked {
+    /// What can be called.
+    type Instance: Instance;
+
+    /// Makes an instance. Runs no code of the guest.
+    ///
+    /// # Errors
+    ///
+    /// What it means for the verdict that there is none.
+    fn instantiate(&self, log: Box<dyn GuestLog>) -> Result<Self::Instance, ExecuteError>;
+}
+
+/// An instance of rewritten code, with what is remembered about one call into it.
+pub trait Instance {
+    /// An exported function of type (i32, i32) -> i64.
+    type Function;
+
+    /// The guest, as host functions see it.
+    fn guest(&mut self) -> impl GuestContext;
+
+    /// Where the guest's log lines go from now on.
+    fn set_log(&mut self, log: Box<dyn GuestLog>);
+
+    /// Whether there is an export of this name, of whichever kind.
+    fn is_exported(&mut self, name: &str) -> bool;
+
+    /// Lets host functions see the exported memory of this name. Before that they see none. None if
+    /// there is no such memory.
+    fn show_memory(&mut self, name: &str) -> Option<()>;
+
+    /// The value of an exported global of type i32.
+    fn global_i32(&mut self, name: &str) -> Option<i32>;
+
+    /// The value of an exported global of type i64.
+    fn global_i64(&mut self, name: &str) -> Option<i64>;
+
+    /// Sets an exported global of type i64. None if there is no such global.
+    fn set_global_i64(&mut self, name: &str, value: i64) -> Option<()>;
+
+    /// The exported function of this name, if it has that type.
+    fn function(&mut self, name: &str) -> Option<Self::Function>;
+
+    /// Calls it.
+    ///
+    /// # Errors
+    ///
+    /// What it means for the verdict that it does not return.
+    fn call(&mut self, function: &Self::Function, input: FatPointer) -> Result<u64, ExecuteError>;
+
+    /// Calls the exported function of this name, which takes nothing and returns nothing.
+    ///
+    /// # Errors
+    ///
+    /// What it means for the verdict that it does not return.
+    fn call_start(&mut self, name: &str) -> Result<(), ExecuteError>;
+
+    /// Why the machine could not do what a host function asked of it, such as growing the memory, if that
+    /// is why it failed.
+    fn machine_failure(&mut self) -> Option<ExecuteError>;
+}
+
+/// Splits an artifact, which is something followed by the byte of its [`Form`].
+///
+/// # Errors
+///
+/// When it is not of the form that it has with these parameters.
+pub fn split<'a>(
+    artifact: &'a Artifact,
+    params: &ExecutorParams,
+) -> Result<(&'a [u8], Form), RuntimeConstructionError> {
+    let split = artifact.bytes().split_last();
+    split
+        .and_then(|(byte, bytes)| Some((bytes, Form::from_byte(*byte)?)))
+        .filter(|(_, form)| form.is_metered() == params.max_gas().is_some())
+        .ok_or_else(|| RuntimeConstructionError("not an artifact of this backend".into()))
+}
+
+/// Code in memory, and usually an instance of it.
+#[derive(Debug)]
+pub struct Loaded<L: Linked> {
+    linked: L,
+    form: Form,
+    /// What there is for each call, if the code counts it.
+    max_gas: Option<u64>,
+    next: Next<L::Instance>,
+    /// The instance of the last call. Dropping it would unmap its memory: a system call, which a job
+    /// may not be allowed to make, and need not.
+    last: Option<L::Instance>,
+    gas_used: Option<u64>,
+}
+
+/// What the next call begins with.
+#[derive(Debug)]
+enum Next<I> {
+    /// An instance that nobody has called into.
+    Ready(I),
+    /// The code can't be instantiated, and never will be.
+    Fail(ExecuteError),
+    /// Making an instance.
+    Instantiate,
+}
+
+impl<L: Linked> Loaded<L> {
+    /// Instantiates code in this form ahead of the first call.
+    ///
+    /// # Errors
+    ///
+    /// When that says nothing about the code.
+    pub fn new(linked: L, form: Form, params: &ExecutorParams) -> Result<Self, LoadError> {
+        let max_gas = params.max_gas();
+        let next = match instantiate(&linked, max_gas, Box::new(())) {
+            Ok(ready) => Next::Ready(ready),
+            Err(ExecuteError::RuntimeConstruction(error)) => return Err(error.into()),
+            Err(ExecuteError::Machine(error)) => return Err(error.into()),
+            // The code's own doing, so every candidate's verdict.
+            Err(error) => Next::Fail(error),
+        };
+        Ok(Self { linked, form, max_gas, next, last: None, gas_used: None })
+    }
+}
+
+impl<L: Linked> LoadedArtifact for Loaded<L> {
+    fn call(
+        &mut self,
+        entry_point: &str,
+        input: &[u8],
+        log: Box<dyn GuestLog>,
+    ) -> Result<Vec<u8>, ExecuteError> {
+        // None of it, as long as no code runs.
+        self.gas_used = self.max_gas.map(|_| 0);
+        if let Next::Fail(error) = &self.next {
+            return Err(error.clone());
+        }
+        let ready = match std::mem::replace(&mut self.next, Next::Instantiate) {
+            Next::Ready(mut ready) => {
+                ready.set_log(log);
+                ready
+            }
+            Next::Instantiate | Next::Fail(_) => instantiate(&self.linked, self.max_gas, log)?,
+        };
+        let instance = self.last.insert(ready);
+        let started = if self.form.has_start() { instance.call_start(START) } else { Ok(()) };
+        let result = started.and_then(|()| call(instance, entry_point, input));
+        let Some(max_gas) = self.max_gas else { return result };
+        let left = instance.global_i64(GAS_LEFT).and_then(gas_left);
+        // All of it, when something cost more than was left.
+        self.gas_used = Some(max_gas.saturating_sub(left.unwrap_or(0)));
+        // Nothing of the guest's ran after that, whatever the error says.
+        if left.is_none() { Err(ExecuteError::OutOfGas) } else { result }
+    }
+
+    fn gas_used(&self) -> Option<u64> {
+        self.gas_used
+    }
+}
+
+/// Makes an instance, and fills it up with gas.
+fn instantiate<L: Linked>(
+    linked: &L,
+    max_gas: Option<u64>,
+    log: Box<dyn GuestLog>,
+) -> Result<L::Instance, ExecuteError> {
+    let mut instance = linked.instantiate(log)?;
+    if let Some(max_gas) = max_gas {
+        instance.set_global_i64(GAS_LEFT, max_gas.cast_signed()).ok_or_else(|| {
+            RuntimeConstructionError("the artifact does not count its gas".into())
+        })?;
+    }
+    Ok(instance)
+}
+
+fn call<I: Instance>(instance: &mut I, name: &str, input: &[u8]) -> Result<Vec<u8>, ExecuteError> {
+    instance.show_memory(MEMORY).ok_or_else(|| lacks(instance, MEMORY, "memory"))?;
+    let heap_base = instance.global_i32(HEAP_BASE);
+    let heap_base = heap_base.ok_or_else(|| lacks(instance, HEAP_BASE, "global of type i32"))?;
+    let function = instance.function(name);
+    let function = function.ok_or_else(|| lacks(instance, name, "function (i32, i32) -> i64"))?;
+
+    // The rest of the state lasts from the start function on.
+    instance.guest().state().allocator = CallState::new(heap_base.cast_unsigned()).allocator;
+    let injected = instance.guest().allocate_and_write(input);
+    let argument = injected.map_err(|error| {
+        instance.machine_failure().unwrap_or_else(|| error.for_input(input.len()))
+    })?;
+
+    let FatPointer { ptr, len } = instance.call(&function, argument)?.into();
+    // The bounds are checked before anything is reserved for the copy.
+    let output = instance.guest().bytes(ptr, len).map(|output| output.into_owned());
+    output.map_err(|_| {
+        ExecuteError::InvalidOutput(format!("output of {len} bytes at {ptr} exceeds the memory"))
+    })
+}
+
+/// That there is no export of this name and kind.
+fn lacks(instance: &mut impl Instance, name: &str, kind: &str) -> ExecuteError {
+    ExecuteError::InvalidOutput(if instance.is_exported(name) {
+        format!("{name} is not a {kind}")
+    } else {
+        format!("{name} is not exported")
+    })
+}
