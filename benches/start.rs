@@ -7,7 +7,7 @@ mod identity;
 mod measured;
 
 use criterion::{BenchmarkId, Criterion};
-use pvf_host_core::{Config, ValidationHost};
+use pvf_host_core::{Config, ValidationHost, sandbox::Sandbox};
 use std::{
     path::Path,
     time::{Duration, Instant},
@@ -50,9 +50,9 @@ fn starts(criterion: &mut Criterion) {
 }
 
 async fn start(cache: &Path) -> (Duration, ValidationHost, JoinHandle<()>) {
-    let mut config = Config::new(cache);
     // What this machine can't have is not missed: no code is executed.
-    config.sandbox = config.sandbox.accept_insecure();
+    let sandbox = Sandbox::default().accept_insecure();
+    let config = Config::builder(cache).sandbox(sandbox).build().expect("it can be set up so");
     let start = Instant::now();
     let (host, work) = pvf_host_core::start(config).await.expect("it starts");
     let took = start.elapsed();

@@ -71,27 +71,26 @@ const MAGIC: &[u8] = b"PVM\0";
 const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (PolkaVM 0.37)");
 
 inventory::submit! {
-    BackendDescriptor {
-        id: ID,
-        version: VERSION,
-        accepts: |prefix| prefix.starts_with(MAGIC),
-        chosen: Chosen::ByFormat,
-        fingerprint: |_| engine::fingerprint(Kind::Compiler),
-        prepare: &PolkaVm::COMPILER,
-        execute: &PolkaVm::COMPILER,
-    }
+    BackendDescriptor::new(
+        ID,
+        VERSION,
+        |prefix| prefix.starts_with(MAGIC),
+        |_| engine::fingerprint(Kind::Compiler),
+        &PolkaVm::COMPILER,
+        &PolkaVm::COMPILER,
+    )
 }
 
 inventory::submit! {
-    BackendDescriptor {
-        id: INTERPRETER_ID,
-        version: VERSION,
-        accepts: |prefix| prefix.starts_with(MAGIC),
-        chosen: Chosen::ByName,
-        fingerprint: |_| engine::fingerprint(Kind::Interpreter),
-        prepare: &PolkaVm::INTERPRETER,
-        execute: &PolkaVm::INTERPRETER,
-    }
+    BackendDescriptor::new(
+        INTERPRETER_ID,
+        VERSION,
+        |prefix| prefix.starts_with(MAGIC),
+        |_| engine::fingerprint(Kind::Interpreter),
+        &PolkaVm::INTERPRETER,
+        &PolkaVm::INTERPRETER,
+    )
+    .with_chosen(Chosen::ByName)
 }
 
 impl Prepare for PolkaVm {

@@ -37,7 +37,7 @@ mod prepare;
 
 use pvf_host_core::{
     backend::{
-        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute, LoadError,
+        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Execute, LoadError,
         LoadedArtifact, Preparation, Prepare,
     },
     primitives::ExecutorParams,
@@ -52,15 +52,14 @@ pub const ID: BackendId = BackendId::from_static("wasmtime");
 pub struct Wasmtime;
 
 inventory::submit! {
-    BackendDescriptor {
-        id: ID,
-        version: concat!(env!("CARGO_PKG_VERSION"), " (Wasmtime 48)"),
-        accepts: |prefix| prefix.starts_with(b"\0asm"),
-        chosen: Chosen::ByFormat,
-        fingerprint: engine::fingerprint,
-        prepare: &Wasmtime,
-        execute: &Wasmtime,
-    }
+    BackendDescriptor::new(
+        ID,
+        concat!(env!("CARGO_PKG_VERSION"), " (Wasmtime 48)"),
+        |prefix| prefix.starts_with(b"\0asm"),
+        engine::fingerprint,
+        &Wasmtime,
+        &Wasmtime,
+    )
 }
 
 impl Prepare for Wasmtime {

@@ -39,7 +39,7 @@ pub(crate) fn prepare_reusing(
         Ok(engine::engine_reusing(params, functions.clone())?.precompile_module(wasm)?)
     })?;
     let (functions, counts) = functions.keep();
-    Ok(Preparation { artifact, functions, counts: Some(counts) })
+    Ok(Preparation::from(artifact).with_functions(functions).with_counts(counts))
 }
 
 fn prepare_with(

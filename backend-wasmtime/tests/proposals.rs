@@ -16,7 +16,7 @@ fn refusal(code: &[u8], params: &ExecutorParams) -> (bool, String) {
         Ok(()) => panic!("accepted"),
         Err(BackendPrepareError::Prevalidation(reason)) => (true, reason),
         Err(BackendPrepareError::Compilation(reason)) => (false, reason),
-        Err(error @ BackendPrepareError::Machine(_)) => panic!("{error}"),
+        Err(error) => panic!("{error}"),
     }
 }
 

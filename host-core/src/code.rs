@@ -48,6 +48,7 @@ impl fmt::Debug for Code {
 
 /// The code of a request: the bytes, or the hash alone.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum CodeSource {
     /// The code itself.
     Bytes(Code),

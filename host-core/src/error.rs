@@ -29,10 +29,10 @@ pub enum PrepareError {
     /// This machine can't run the engine that compiles the code, or not now. Says nothing about the
     /// code.
     #[error("this machine can't prepare the code: {0}")]
-    Machine(MachineError),
+    Machine(#[source] MachineError),
     /// The artifact was made, but can't be loaded.
     #[error("runtime construction: {0}")]
-    RuntimeConstruction(RuntimeConstructionError),
+    RuntimeConstruction(#[source] RuntimeConstructionError),
     /// Preparing needs more memory than the executor parameters grant.
     #[error("out of memory: needs more than {limit} bytes")]
     OutOfMemory {
@@ -139,6 +139,9 @@ impl PrepareError {
 }
 
 /// Why a candidate was not found valid.
+///
+/// These classes are all there are. Whoever adds one means to break what matches on them: a node has
+/// to say what it does about each. The causes within a class may become more.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValidationError {
     /// The candidate is invalid: vote against it.
@@ -150,7 +153,7 @@ pub enum ValidationError {
     PossiblyInvalid(#[from] PossiblyInvalid),
     /// The code could not be prepared, and never will be. The candidate can't be the cause.
     #[error("preparation: {0}")]
-    Preparation(PrepareError),
+    Preparation(#[source] PrepareError),
     /// Something on this machine went wrong that no candidate can cause: abstain.
     #[error("internal: {0}")]
     Internal(#[from] InternalError),
@@ -187,10 +190,11 @@ impl From<PrepareError> for ValidationError {
 
 /// Why a candidate is invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InvalidCandidate {
     /// The code ran, and did not accept the candidate.
     #[error("{0}")]
-    Execution(ExecuteError),
+    Execution(#[source] ExecuteError),
     /// The code returned something that is no `ValidationResult`.
     #[error("validation result: {0}")]
     MalformedResult(String),
@@ -199,7 +203,7 @@ pub enum InvalidCandidate {
     HardTimeout,
     /// The proof of validity could not be decompressed within its limit.
     #[error("the proof of validity: {0}")]
-    PovDecompressionFailure(DecompressError),
+    PovDecompressionFailure(#[source] DecompressError),
     /// The parameters are longer than any guest's allocator can hold.
     #[error("parameters of {0} bytes can't be passed to the code")]
     OversizedInput(usize),
@@ -209,6 +213,7 @@ pub enum InvalidCandidate {
         /// The first error.
         first: RuntimeConstructionError,
         /// The error of the second try.
+        #[source]
         second: RuntimeConstructionError,
     },
 }
@@ -235,6 +240,7 @@ impl InvalidCandidate {
 
 /// What may be the candidate's fault or this machine's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum PossiblyInvalid {
     /// The worker died while its job ran.
     #[error("ambiguous worker death: {0}")]
@@ -247,7 +253,7 @@ pub enum PossiblyInvalid {
     JobError(String),
     /// The artifact could not be loaded or instantiated.
     #[error("runtime construction: {0}")]
-    RuntimeConstruction(RuntimeConstructionError),
+    RuntimeConstruction(#[source] RuntimeConstructionError),
 }
 
 impl PossiblyInvalid {
@@ -264,10 +270,11 @@ impl PossiblyInvalid {
 
 /// What no candidate can cause.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum InternalError {
     /// The code could not be prepared, for a reason that may pass.
     #[error("{0}")]
-    Preparation(PrepareError),
+    Preparation(#[source] PrepareError),
     /// An execute worker could not be started.
     #[error("execute worker: {0}")]
     Worker(String),
@@ -290,7 +297,7 @@ pub enum InternalError {
     Io(String),
     /// This machine can't run the code, or not now, and this is why.
     #[error("this machine can't run the code: {0}")]
-    Machine(MachineError),
+    Machine(#[source] MachineError),
     /// The host has been shut down.
     #[error("the validation host is not running")]
     HostGone,
@@ -308,6 +315,41 @@ impl InternalError {
             Self::Io(_) => "io",
             Self::Machine(_) => "machine",
             Self::HostGone => "host_gone",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error;
+
+    fn innermost<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+        error.source().map_or(error, innermost)
+    }
+
+    #[test]
+    fn an_error_leads_to_the_one_that_caused_it() {
+        let machine = || MachineError("no memory".into());
+        let construction = || RuntimeConstructionError("damaged".into());
+        let errors: [ValidationError; 6] = [
+            InvalidCandidate::Execution(ExecuteError::Machine(machine())).into(),
+            InternalError::Machine(machine()).into(),
+            InternalError::Preparation(PrepareError::Machine(machine())).into(),
+            PossiblyInvalid::RuntimeConstruction(construction()).into(),
+            ValidationError::Preparation(PrepareError::RuntimeConstruction(construction())),
+            InvalidCandidate::RepeatedRuntimeConstruction {
+                first: RuntimeConstructionError("before".into()),
+                second: construction(),
+            }
+            .into(),
+        ];
+        for error in errors {
+            let cause = innermost(&error);
+            match cause.downcast_ref::<MachineError>() {
+                Some(error) => assert_eq!(*error, machine()),
+                None => assert_eq!(cause.downcast_ref(), Some(&construction()), "{error:?}"),
+            }
         }
     }
 }

@@ -23,6 +23,7 @@ pub mod artifact;
 pub mod backend;
 mod code;
 mod error;
+#[doc(hidden)]
 pub mod failpoint;
 mod host;
 #[doc(hidden)]
@@ -36,7 +37,8 @@ pub mod worker;
 pub use code::{Code, CodeProvider, CodeSource, Pvf};
 pub use error::{InternalError, InvalidCandidate, PossiblyInvalid, PrepareError, ValidationError};
 pub use host::{
-    ActiveLeavesUpdate, Config, ExecuteReport, PrepareReport, StartError, Statistics, Validation,
-    ValidationHost, ValidationKind, ValidationRequest, detect_environment, start, try_sandbox,
+    ActiveLeavesUpdate, Config, ConfigBuilder, ConfigError, ExecuteReport, PrepareReport,
+    StartError, Statistics, Validation, ValidationHost, ValidationKind, ValidationRequest,
+    detect_environment, start, try_sandbox,
 };
 pub use retry::{Decision, RetryCause, ValidationBackend, validate_with_retry};

@@ -98,6 +98,7 @@ impl<'a> Window<'a> {
 
 /// Why the allocator refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum AllocatorError {
     /// The request is larger than [`MAX_ALLOCATION`].
     #[error("allocation is too large")]

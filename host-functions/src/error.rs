@@ -4,6 +4,7 @@ use crate::{AllocatorError, MemoryError};
 
 /// Why a host function refused its arguments. The guest traps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum HostError {
     /// An argument points outside of the guest's memory.
     #[error(transparent)]

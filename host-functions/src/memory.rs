@@ -102,6 +102,7 @@ pub trait GuestMemory {
 
 /// Why memory could not be read or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum MemoryError {
     /// The range is not inside the guest's memory.
     #[error("memory access out of bounds")]

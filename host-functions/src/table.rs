@@ -229,6 +229,7 @@ pub enum Availability {
 
 /// A host function's name, type and availability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct HostFunction {
     /// The name by which guests import it.
     pub name: &'static str,

@@ -542,7 +542,7 @@ mod tests {
         else {
             panic!("not pruning");
         };
-        assert_eq!(PruneLimits { max_size, min_age }, PruneLimits::default());
+        assert_eq!(PruneLimits::new(max_size, min_age), PruneLimits::default());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! How a command ends, and what is said when it can't do what it was asked to.
 
 use crate::output;
-use pvf_host_core::{StartError, artifact::LockError};
+use pvf_host_core::{ConfigError, StartError, artifact::LockError};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -69,6 +69,13 @@ impl Failure {
     }
 }
 
+/// Only what was asked for can make a configuration impossible.
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::usage(error.to_string())
+    }
+}
+
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         let (kind, hint) = match &error {
@@ -101,6 +108,7 @@ impl From<&LockError> for Failure {
             LockError::Unusable { .. } => {
                 ("cache_unusable", "name a directory that can be written with --cache-dir")
             }
+            _ => ("cache", "name another directory with --cache-dir"),
         };
         Self::runtime(kind, format!("{error}\n  hint: {hint}"))
     }

@@ -48,7 +48,7 @@ fn advice(error: &SelectionError) -> Option<String> {
             let format = feature.map(|feature| feature.format).unwrap_or_default();
             (feature, format!("takes such code, which is for {format}"))
         }
-        SelectionError::Duplicate(_) | SelectionError::Ambiguous(_) => return None,
+        _ => return None,
     };
     Some(match feature {
         Some(Feature { name, .. }) => {

@@ -11,7 +11,7 @@ use crate::{
 };
 use parity_scale_codec::DecodeAll;
 use pvf_host_core::{
-    Code, Config, Pvf, ValidationKind, ValidationRequest, backend,
+    Code, Config, ConfigBuilder, Pvf, ValidationKind, ValidationRequest, backend,
     primitives::{
         CodeHash, ExecutorParam, ExecutorParams, Hash, ValidationParams, ValidationParamsExtension,
         hex,
@@ -106,7 +106,7 @@ pub(crate) fn request(
         Kind::Dispute => ValidationKind::Dispute,
     };
     let request = ValidationRequest::from_params(program.pvf(), params, kind);
-    Ok(ValidationRequest { timeout: args.timeout_ms.map(Duration::from_millis), ..request })
+    Ok(request.with_timeout(args.timeout_ms.map(Duration::from_millis)))
 }
 
 fn validation_params(args: &CandidateArgs) -> Result<ValidationParams, Failure> {
@@ -175,11 +175,9 @@ pub(crate) fn config(
     cache_dir: &Path,
     host: &HostArgs,
     code: &CodeArgs,
-) -> Result<Config, Failure> {
-    let mut config = host_config(cache_dir, &host.worker)?;
-    config.sandbox = sandbox(&host.sandbox);
-    config.code_limit = size(code.code_limit);
-    Ok(config)
+) -> Result<ConfigBuilder, Failure> {
+    let config = host_config(cache_dir, &host.worker)?;
+    Ok(config.sandbox(sandbox(&host.sandbox)).code_limit(size(code.code_limit)))
 }
 
 /// What keeps the workers in.
@@ -197,27 +195,34 @@ pub(crate) fn sandbox_in(args: &ControlGroupArg) -> Sandbox {
 }
 
 /// The configuration of a host that is given no code.
-pub(crate) fn host_config(cache_dir: &Path, worker: &WorkerProgramArg) -> Result<Config, Failure> {
-    let mut config = Config::new(cache_dir);
+pub(crate) fn host_config(
+    cache_dir: &Path,
+    worker: &WorkerProgramArg,
+) -> Result<ConfigBuilder, Failure> {
+    let mut config = Config::builder(cache_dir);
     if let Some(path) = &worker.worker_program {
         // A name without a slash would be searched for in PATH.
         let path = std::path::absolute(path).map_err(|error| {
             Failure::usage(format!("--worker-program {}: {error}", path.display()))
         })?;
-        config.worker_program = WorkerProgram::Path(path);
+        config = config.worker_program(WorkerProgram::Path(path));
     }
     Ok(config)
 }
 
 /// Has up to `workers` candidates executed at once, whose blocks may be as long as `candidate` says.
 pub(crate) fn config_execution(
-    config: &mut Config,
+    config: ConfigBuilder,
     candidate: &CandidateArgs,
     workers: NonZeroUsize,
-) {
-    config.pov_limit = size(candidate.pov_limit);
-    config.execute_workers_max = workers.get();
-    config.hot_workers_max = config.hot_workers_max.max(workers.get());
+) -> ConfigBuilder {
+    let config = config.pov_limit(size(candidate.pov_limit)).execute_workers_max(workers.get());
+    keeping(config, workers.get())
+}
+
+/// Has no fewer than `workers` kept with their artifact loaded, and no fewer than otherwise.
+pub(crate) fn keeping(config: ConfigBuilder, workers: usize) -> ConfigBuilder {
+    config.hot_workers_max(workers.max(Config::HOT_WORKERS_MAX))
 }
 
 fn size(bytes: u64) -> usize {

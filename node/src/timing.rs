@@ -146,7 +146,7 @@ mod tests {
     };
 
     fn validation(verdict: Result<ValidationResult, ValidationError>) -> Validation {
-        Validation { verdict, backend: None, prepare: None, execute: None, retried: vec![] }
+        Validation::new(verdict)
     }
 
     #[test]

@@ -360,38 +360,38 @@ mod tests {
     const CODE_HASH: Hash = Hash([0xab; 32]);
 
     fn prepare_report() -> PrepareReport {
-        PrepareReport {
-            backend: BackendId::from_static("wasmtime"),
-            cached: true,
-            cost: PrepareCost {
-                wall: Duration::from_micros(12_345),
-                cpu: Duration::from_millis(20),
-                peak_memory: 1 << 20,
-            },
-            artifact_size: 4096,
-            functions: Some(FunctionCounts { reused: 3, compiled: 4 }),
-        }
+        let mut report = PrepareReport::new(BackendId::from_static("wasmtime"));
+        report.cached = true;
+        report.cost = PrepareCost {
+            wall: Duration::from_micros(12_345),
+            cpu: Duration::from_millis(20),
+            peak_memory: 1 << 20,
+        };
+        report.artifact_size = 4096;
+        report.functions = Some(FunctionCounts { reused: 3, compiled: 4 });
+        report
+    }
+
+    fn execute_report() -> ExecuteReport {
+        let mut report = ExecuteReport::default();
+        report.wall = Duration::from_micros(1_500);
+        report.cpu = Duration::from_micros(700);
+        report.peak_memory = 2 << 20;
+        report.gas_used = Some(u64::MAX);
+        report.load = Some(Duration::from_micros(300));
+        report
     }
 
     fn validation(verdict: Result<ValidationResult, ValidationError>) -> Validation {
-        Validation {
-            verdict,
-            backend: Some(BackendId::from_static("wasmtime")),
-            prepare: Some(prepare_report()),
-            execute: Some(ExecuteReport {
-                wall: Duration::from_micros(1_500),
-                cpu: Duration::from_micros(700),
-                peak_memory: 2 << 20,
-                gas_used: Some(u64::MAX),
-                load: Some(Duration::from_micros(300)),
-                hot: false,
-            }),
-            retried: vec![],
-        }
+        let mut validation = Validation::new(verdict);
+        validation.backend = Some(BackendId::from_static("wasmtime"));
+        validation.prepare = Some(prepare_report());
+        validation.execute = Some(execute_report());
+        validation
     }
 
     fn failed(error: impl Into<ValidationError>) -> Validation {
-        Validation { backend: None, prepare: None, execute: None, ..validation(Err(error.into())) }
+        Validation::new(Err(error.into()))
     }
 
     fn to_json(validation: &Validation) -> serde_json::Value {

@@ -9,8 +9,8 @@ use crate::{
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use pvf_host_core::{
-    Config, PrepareError, PrepareReport, Pvf, StartError, Validation, ValidationHost,
-    ValidationRequest,
+    Config, ConfigBuilder, PrepareError, PrepareReport, Pvf, StartError, Validation,
+    ValidationHost, ValidationRequest,
     artifact::{Cache, CacheEntry},
     backend::BackendId,
     primitives::{ExecutorParam, ExecutorParams},
@@ -78,14 +78,13 @@ impl Scratch {
     }
 
     /// A configuration for a host here.
-    pub fn config(&self) -> Config {
-        let mut config = Config::new(self.cache());
-        config.worker_program = WorkerProgram::Path(self.worker());
-        // A machine that runs many tests at once may be slow.
-        config.spawn_timeout = Duration::from_secs(60);
-        // Tests tell who works for whom.
-        config.standby_worker = false;
-        config
+    pub fn config(&self) -> ConfigBuilder {
+        Config::builder(self.cache())
+            .worker_program(WorkerProgram::Path(self.worker()))
+            // A machine that runs many tests at once may be slow.
+            .spawn_timeout(Duration::from_secs(60))
+            // Tests tell who works for whom.
+            .standby_worker(false)
     }
 
     /// Starts a host.
@@ -93,8 +92,13 @@ impl Scratch {
     /// # Errors
     ///
     /// See [`pvf_host_core::start`].
-    pub async fn start(&self, config: Config) -> Result<TestHost, StartError> {
-        let (host, work) = pvf_host_core::start(config.clone()).await?;
+    ///
+    /// # Panics
+    ///
+    /// When no host can be set up so.
+    pub async fn start(&self, config: ConfigBuilder) -> Result<TestHost, StartError> {
+        let checked = config.clone().build().expect("a host can be set up so");
+        let (host, work) = pvf_host_core::start(checked).await?;
         Ok(TestHost {
             host: Some(host),
             work: Some(tokio::spawn(work)),
@@ -207,7 +211,7 @@ impl Scratch {
 pub struct TestHost {
     host: Option<ValidationHost>,
     work: Option<JoinHandle<()>>,
-    config: Config,
+    config: ConfigBuilder,
     scratch: Scratch,
 }
 
@@ -231,11 +235,12 @@ impl TestHost {
     /// # Panics
     ///
     /// When it can't be started.
-    pub async fn new(programs: Programs, configure: impl FnOnce(&mut Config)) -> Self {
+    pub async fn new(
+        programs: Programs,
+        configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
+    ) -> Self {
         let scratch = Scratch::new(programs);
-        let mut config = scratch.config();
-        configure(&mut config);
-        scratch.start(config).await.expect("a host can be started")
+        scratch.start(configure(scratch.config())).await.expect("a host can be started")
     }
 
     /// The directory that it is in.
@@ -263,15 +268,17 @@ impl TestHost {
 
     /// Shuts the host down and starts another one in the same directory.
     pub async fn restart(self) -> Self {
-        self.restart_with(|_| {}).await
+        self.restart_with(|config| config).await
     }
 
     /// The same with another configuration.
-    pub async fn restart_with(mut self, configure: impl FnOnce(&mut Config)) -> Self {
-        let (scratch, mut config) = (self.scratch.clone(), self.config.clone());
+    pub async fn restart_with(
+        mut self,
+        configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
+    ) -> Self {
+        let (scratch, config) = (self.scratch.clone(), self.config.clone());
         self.finish().await;
-        configure(&mut config);
-        scratch.start(config).await.expect("a host can be started again")
+        scratch.start(configure(config)).await.expect("a host can be started again")
     }
 
     async fn finish(&mut self) {
@@ -390,7 +397,7 @@ impl TestHost {
     pub async fn occupy(&self) -> Submitted<Validation> {
         let before = self.statistics().executions;
         let never_ends = approval(Script::call(OnCall::SleepForever).pvf());
-        let request = ValidationRequest { timeout: Some(Duration::MAX), ..never_ends };
+        let request = never_ends.with_timeout(Duration::MAX);
         let holder = self.submit(request).await;
         eventually("the holder has been given its place", || {
             self.statistics().executions == before + 1

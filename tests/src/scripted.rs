@@ -12,7 +12,7 @@ use crate::{
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 use pvf_host_core::{
     backend::{
-        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute, ExecuteError,
+        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Execute, ExecuteError,
         Fingerprint, FunctionCounts, GuestLog, LoadError, LoadedArtifact, LogLevel, MachineError,
         Preparation, Prepare, RuntimeConstructionError,
     },
@@ -34,27 +34,25 @@ pub const ID: BackendId = BackendId::from_static("scripted");
 pub const TWIN_ID: BackendId = BackendId::from_static("scripted-twin");
 
 inventory::submit! {
-    BackendDescriptor {
-        id: ID,
-        version: "1",
-        accepts: |prefix| prefix.starts_with(MAGIC) || prefix.starts_with(SHARED_MAGIC),
-        chosen: Chosen::ByFormat,
-        fingerprint: |_| Ok(Fingerprint::of(&[b"scripted"])),
-        prepare: &Scripted,
-        execute: &Scripted,
-    }
+    BackendDescriptor::new(
+        ID,
+        "1",
+        |prefix| prefix.starts_with(MAGIC) || prefix.starts_with(SHARED_MAGIC),
+        |_| Ok(Fingerprint::of(&[b"scripted"])),
+        &Scripted,
+        &Scripted,
+    )
 }
 
 inventory::submit! {
-    BackendDescriptor {
-        id: TWIN_ID,
-        version: "1",
-        accepts: |prefix| prefix.starts_with(SHARED_MAGIC),
-        chosen: Chosen::ByFormat,
-        fingerprint: |_| Ok(Fingerprint::of(&[b"scripted"])),
-        prepare: &Scripted,
-        execute: &Scripted,
-    }
+    BackendDescriptor::new(
+        TWIN_ID,
+        "1",
+        |prefix| prefix.starts_with(SHARED_MAGIC),
+        |_| Ok(Fingerprint::of(&[b"scripted"])),
+        &Scripted,
+        &Scripted,
+    )
 }
 
 struct Scripted;
@@ -167,7 +165,7 @@ impl Prepare for Scripted {
         assert!(earlier.iter().all(|byte| *byte == FUNCTION), "not what was kept");
         let counts = FunctionCounts { reused: earlier.len() as u32, compiled: 1 };
         let functions = vec![FUNCTION; kept as usize];
-        Ok(Preparation { functions, counts: Some(counts), ..preparation })
+        Ok(preparation.with_functions(functions).with_counts(counts))
     }
 
     fn check_runtime_construction(

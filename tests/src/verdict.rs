@@ -86,9 +86,7 @@ impl Prepared {
             .map(|bytes| Artifact::from_bytes(&bytes).expect("there is memory for the artifact"))
             .map_err(|error| match error {
                 BackendPrepareError::Prevalidation(_) => (Stage::Prevalidate, format!("{error:?}")),
-                BackendPrepareError::Compilation(_) | BackendPrepareError::Machine(_) => {
-                    (Stage::Prepare, format!("{error:?}"))
-                }
+                _ => (Stage::Prepare, format!("{error:?}")),
             });
         Self { backend, params: params.clone(), artifact }
     }

@@ -25,10 +25,8 @@ fn threads_of_hosts() -> usize {
 async fn a_host_leaves_no_descriptor_and_no_thread_behind() {
     let before = descriptors();
     let host = TestHost::new(programs!(), |config| {
-        config.prepare_workers_soft_max = 2;
-        config.hot_workers_max = 3;
         // A job can't kill its worker if anything is held against it.
-        config.sandbox = no_sandbox();
+        config.prepare_workers_soft_max(2).hot_workers_max(3).sandbox(no_sandbox())
     })
     .await;
     assert!(descriptors() > before);
@@ -72,8 +70,7 @@ async fn a_host_leaves_no_descriptor_and_no_thread_behind() {
     let scratch = Scratch::new(programs!());
     for script in ["exit 1", "exec cat <&0 >&0", "exec sleep 1000"] {
         scratch.install_script(script);
-        let mut config = scratch.config();
-        config.spawn_timeout = Duration::from_millis(100);
+        let config = scratch.config().spawn_timeout(Duration::from_millis(100));
         scratch.start(config).await.unwrap_err();
     }
     scratch.assert_nothing_is_left().await;

@@ -17,9 +17,7 @@ async fn host_on_a_disk() -> TestHost {
     fs::create_dir(scratch.cache()).unwrap();
     let cache = scratch.cache();
     mount(&["-t", "tmpfs", "-o", "size=2m", "tmpfs", cache.to_str().unwrap()]);
-    let mut config = scratch.config();
-    config.hot_workers_max = 0;
-    scratch.start(config).await.unwrap()
+    scratch.start(scratch.config().hot_workers_max(0)).await.unwrap()
 }
 
 fn script(salt: u64, padding: u32) -> Script {

@@ -28,7 +28,7 @@ async fn validate(host: &TestHost, salt: u64) -> bool {
 
 async fn idle_workers_make_room_when_the_kernel_has_none_for_another() {
     let before = getrlimit(Resource::Nofile).current;
-    let host = TestHost::new(programs!(), |_| {}).await;
+    let host = TestHost::new(programs!(), |config| config).await;
     // Prepared already, so that nothing else is to be started later.
     for salt in 0..6 {
         host.precheck(Script::salted(salt).pvf()).await.unwrap();
@@ -51,7 +51,7 @@ async fn idle_workers_make_room_when_the_kernel_has_none_for_another() {
 async fn half_of_the_descriptors_are_left_to_others() {
     let before = getrlimit(Resource::Nofile).current;
     limit_descriptors(Some(120));
-    let host = TestHost::new(programs!(), |_| {}).await;
+    let host = TestHost::new(programs!(), |config| config).await;
     limit_descriptors(before);
     let fit = 120 / 2 / 3;
     for salt in 0..fit + 3 {

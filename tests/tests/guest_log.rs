@@ -100,7 +100,7 @@ fn peak_memory_of(pid: i32) -> u64 {
 #[tokio::test(flavor = "multi_thread")]
 async fn guests_log_through_the_host_and_within_bounds() {
     tracing::subscriber::set_global_default(Collector).unwrap();
-    let host = TestHost::new(programs!(), |config| config.wall_clock_factor = 1000).await;
+    let host = TestHost::new(programs!(), |config| config.wall_clock_factor(1000)).await;
 
     // What is not much arrives in order.
     valid_head(host.validate(approval(Script::call(OnCall::Log(100)).pvf())).await);
@@ -119,7 +119,7 @@ async fn guests_log_through_the_host_and_within_bounds() {
     // So it is when that is 10 GB, and none of the processes holds much of it.
     let flood = OnCall::LogLong { lines: LONG_LINES, bytes: 1 << 20 };
     let request = approval(Script::call(flood).pvf());
-    let request = ValidationRequest { timeout: Some(Duration::MAX), ..request };
+    let request = request.with_timeout(Duration::MAX);
     let validation = host.validate(request).await;
     let peak_memory = validation.execute.expect("it was executed").peak_memory;
     assert!(peak_memory < 200 << 20, "{peak_memory}");
@@ -133,7 +133,7 @@ async fn guests_log_through_the_host_and_within_bounds() {
     // A job that does not live to say how many there were still shows what came before.
     let pvf = Script::call(OnCall::FloodLog(100)).pvf();
     let timeout = Some(Duration::from_millis(50));
-    let endless = host.validate(ValidationRequest { timeout, ..approval(pvf) }).await;
+    let endless = host.validate(approval(pvf).with_timeout(timeout)).await;
     assert_eq!(endless.verdict, Err(InvalidCandidate::HardTimeout.into()));
     let (lines, dropped) = taken();
     assert!(lines.len() > 100 && dropped > 0, "{} and {dropped}", lines.len());
@@ -147,7 +147,7 @@ async fn guests_log_through_the_host_and_within_bounds() {
         use pvf_host_core::{Code, Pvf, ValidationError};
         let guest = wat::parse_str(include_str!("../guests/log-flood.wat")).unwrap();
         let request = approval(Pvf::new(Code::new(guest)));
-        let request = ValidationRequest { timeout: Some(Duration::MAX), ..request };
+        let request = request.with_timeout(Duration::MAX);
         assert_eq!(valid_head(host.validate(request).await), b"");
         assert_long_lines_are_counted();
 

@@ -97,6 +97,7 @@ fn status(name: &str) -> &'static str {
         Availability::Enabled(ExecutorHostFunction::EccRfc163) => {
             "with `EnabledHostFunction=EccRfc163`"
         }
+        Availability::Enabled(family) => panic!("the page does not know {family:?}"),
     }
 }
 

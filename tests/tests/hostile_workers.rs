@@ -3,8 +3,8 @@
 //! tests of a program share its memory.
 
 use pvf_host_core::{
-    Config, InternalError, InvalidCandidate, PossiblyInvalid, PrepareError, Pvf, ValidationError,
-    ValidationRequest,
+    ConfigBuilder, InternalError, InvalidCandidate, PossiblyInvalid, PrepareError, Pvf,
+    ValidationError, ValidationRequest,
     primitives::{ExecutorParam, ExecutorParams, PvfPrepKind},
     worker::protocol::WorkerKind,
 };
@@ -108,10 +108,8 @@ fn cases() -> Vec<(Place, Manners, End)> {
     cases
 }
 
-fn configure(config: &mut Config) {
-    config.prepare_workers_soft_max = 2;
-    config.prepare_workers_hard_max = 2;
-    config.load_timeout = SOME_TIME;
+fn configure(config: ConfigBuilder) -> ConfigBuilder {
+    config.prepare_workers_soft_max(2).prepare_workers_hard_max(2).load_timeout(SOME_TIME)
 }
 
 fn pvf() -> Pvf {
@@ -140,7 +138,7 @@ async fn ask(host: &TestHost, place: Place, end: End) -> End {
         };
     }
     let timeout = if end == Timeout && place == Place::Execute { SHORT } else { FOREVER };
-    let request = ValidationRequest { timeout: Some(timeout), ..approval(pvf()) };
+    let request = approval(pvf()).with_timeout(timeout);
     let validation = host.submit(request).await;
     eventually_some("a worker misbehaves", || host.scratch().culprit()).await;
     assert_another_is_served(host, 2).await;
@@ -163,10 +161,9 @@ async fn ask(host: &TestHost, place: Place, end: End) -> End {
 
 /// Has a host meet a bad worker. Gives how the request ended, and the most memory that it took.
 async fn meet(scratch: &Scratch, place: Place, manners: Manners, end: End) -> (End, usize) {
-    let mut config = scratch.config();
-    configure(&mut config);
+    let mut config = configure(scratch.config());
     if let Place::Greeting(_) = place {
-        config.spawn_timeout = SOME_TIME;
+        config = config.spawn_timeout(SOME_TIME);
     }
     if place == Place::Idle(WorkerKind::Prepare) {
         // The first one that the host starts.
@@ -199,8 +196,7 @@ async fn meet(scratch: &Scratch, place: Place, manners: Manners, end: End) -> (E
 /// While a bad worker takes its time, and nobody stops it.
 async fn assert_nobody_else_waits(place: Place, manners: Manners) {
     let host = TestHost::new(programs!(), |config| {
-        configure(config);
-        (config.spawn_timeout, config.load_timeout) = (FOREVER, FOREVER);
+        configure(config).spawn_timeout(FOREVER).load_timeout(FOREVER)
     })
     .await;
     let scratch = host.scratch();
@@ -212,7 +208,7 @@ async fn assert_nobody_else_waits(place: Place, manners: Manners) {
         validation = None;
     } else {
         scratch.teach_one(place, manners);
-        let request = ValidationRequest { timeout: Some(FOREVER), ..approval(pvf()) };
+        let request = approval(pvf()).with_timeout(FOREVER);
         validation = Some(host.submit(request).await);
         precheck = None;
     }

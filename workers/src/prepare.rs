@@ -168,7 +168,7 @@ fn compile(
     let code = compression::decompress(code, request.code_limit as usize)
         .map_err(|error| PrepareJobError::Decompression(error.to_string()))?;
     let backend = descriptor.prepare;
-    let Preparation { artifact, functions, counts } = backend
+    let Preparation { artifact, functions, counts, .. } = backend
         .prepare_reusing(&code, &request.params, earlier)
         .map_err(PrepareJobError::Backend)?;
     let artifact = output

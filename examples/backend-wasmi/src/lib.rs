@@ -38,15 +38,15 @@ const FINGERPRINT: [&[u8]; 3] = [env!("CARGO_PKG_VERSION").as_bytes(), b"wasmi 2
 pub struct Wasmi;
 
 inventory::submit! {
-    BackendDescriptor {
-        id: ID,
-        version: concat!(env!("CARGO_PKG_VERSION"), " (wasmi 2)"),
-        accepts: |prefix| prefix.starts_with(b"\0asm"),
-        chosen: Chosen::ByName,
-        fingerprint: |_| Ok(Fingerprint::of(&FINGERPRINT)),
-        prepare: &Wasmi,
-        execute: &Wasmi,
-    }
+    BackendDescriptor::new(
+        ID,
+        concat!(env!("CARGO_PKG_VERSION"), " (wasmi 2)"),
+        |prefix| prefix.starts_with(b"\0asm"),
+        |_| Ok(Fingerprint::of(&FINGERPRINT)),
+        &Wasmi,
+        &Wasmi,
+    )
+    .with_chosen(Chosen::ByName)
 }
 
 impl Prepare for Wasmi {

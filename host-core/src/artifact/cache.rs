@@ -113,6 +113,7 @@ pub struct CacheLock {
 
 /// Why a cache can't be used.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LockError {
     /// Another host uses it.
     #[error("the cache {} is in use by another validation host", .0.display())]
@@ -317,6 +318,7 @@ pub struct EnvironmentDirectory {
 
 /// A file in an environment's directory that bears an artifact's name.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct CacheEntry {
     /// Which artifact it is about.
     pub id: ArtifactId,
@@ -341,6 +343,7 @@ impl CacheEntry {
 
 /// The file of compiled functions that is kept beside an artifact.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct KeptFunctions {
     /// Where it is.
     pub path: PathBuf,
@@ -361,6 +364,7 @@ pub enum EntryContent {
 
 /// Why a file in the cache is not believed.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum EntryProblem {
     /// The header of an artifact does not hold.
     #[error(transparent)]

@@ -58,6 +58,7 @@ pub struct BackendInput {
 
 /// One of the things that make up an environment, for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EnvironmentInput {
     /// What it is, in words.
     pub name: String,

@@ -4,11 +4,19 @@ use std::time::{Duration, SystemTime};
 
 /// When artifacts are removed to make room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PruneLimits {
     /// The artifacts' files together may take this much, in bytes.
     pub max_size: u64,
     /// What was needed within this time is never removed.
     pub min_age: Duration,
+}
+
+impl PruneLimits {
+    /// Keeps the artifacts' files under `max_size` bytes, and all that were needed within `min_age`.
+    pub const fn new(max_size: u64, min_age: Duration) -> Self {
+        Self { max_size, min_age }
+    }
 }
 
 impl Default for PruneLimits {

@@ -7,6 +7,7 @@ use parity_scale_codec::{Decode, Encode};
 
 /// Why a backend could not turn code into an artifact.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+#[non_exhaustive]
 pub enum BackendPrepareError {
     /// The code is not a well-formed program of the backend's format. Depends on the code alone.
     #[error("prevalidation: {0}")]
@@ -29,7 +30,7 @@ pub enum BackendPrepareError {
 #[error("{0}")]
 pub struct MachineError(pub String);
 
-/// Why an artifact could not be loaded.
+/// Why an artifact could not be loaded: either it is to blame, or this machine.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
 pub enum LoadError {
     /// The artifact is not one that the engine can load.
@@ -51,6 +52,7 @@ pub struct RuntimeConstructionError(pub String);
 
 /// Why a call into a loaded artifact gave no output.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+#[non_exhaustive]
 pub enum ExecuteError {
     /// The instance could not be made. The host prepares the artifact anew and retries.
     #[error("runtime construction: {0}")]

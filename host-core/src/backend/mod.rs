@@ -20,7 +20,7 @@
 //!
 //! ```
 //! use pvf_host_core::backend::{
-//!     Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, ExecuteError, Execute,
+//!     Artifact, BackendDescriptor, BackendId, BackendPrepareError, ExecuteError, Execute,
 //!     Fingerprint, GuestLog, LoadError, LoadedArtifact, Prepare, RuntimeConstructionError,
 //! };
 //! use pvf_host_core::primitives::ExecutorParams;
@@ -79,16 +79,15 @@
 //! }
 //!
 //! inventory::submit! {
-//!     BackendDescriptor {
-//!         id: BackendId::from_static("echo"),
-//!         version: "1.0.0",
-//!         accepts: |prefix| prefix.starts_with(b"ECHO"),
-//!         chosen: Chosen::ByFormat,
+//!     BackendDescriptor::new(
+//!         BackendId::from_static("echo"),
+//!         "1.0.0",
+//!         |prefix| prefix.starts_with(b"ECHO"),
 //!         // Nothing but the version decides whether an artifact can run.
-//!         fingerprint: |_| Ok(Fingerprint::of(&[b"echo 1.0.0"])),
-//!         prepare: &Echo,
-//!         execute: &Echo,
-//!     }
+//!         |_| Ok(Fingerprint::of(&[b"echo 1.0.0"])),
+//!         &Echo,
+//!         &Echo,
+//!     )
 //! }
 //!
 //! // The registry finds it, and the code's first bytes select it.
@@ -311,6 +310,7 @@ impl fmt::Debug for Fingerprint {
 
 /// When a backend is chosen for code that it accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Chosen {
     /// Whenever nobody names another.
     ByFormat,
@@ -319,7 +319,9 @@ pub enum Chosen {
     ByName,
 }
 
-/// How a backend makes itself known. Submitted to the registry with `inventory::submit!`.
+/// How a backend makes itself known. Made with [`BackendDescriptor::new`], and submitted to the registry
+/// with `inventory::submit!`.
+#[non_exhaustive]
 pub struct BackendDescriptor {
     /// The name by which it is selected and by which its artifacts are kept apart.
     pub id: BackendId,
@@ -336,6 +338,30 @@ pub struct BackendDescriptor {
     pub prepare: &'static dyn Prepare,
     /// Runs them.
     pub execute: &'static dyn Execute,
+}
+
+impl BackendDescriptor {
+    /// A backend that is [chosen](Self::chosen) for code that it accepts.
+    ///
+    /// These parts are what every backend has to decide. What is added later has a default, and a
+    /// method here that changes it.
+    pub const fn new(
+        id: BackendId,
+        version: &'static str,
+        accepts: fn(&CodePrefix) -> bool,
+        fingerprint: fn(&ExecutorParams) -> Result<Fingerprint, LoadError>,
+        prepare: &'static dyn Prepare,
+        execute: &'static dyn Execute,
+    ) -> Self {
+        Self { id, version, accepts, chosen: Chosen::ByFormat, fingerprint, prepare, execute }
+    }
+
+    /// The same, chosen as `chosen` says. [`Chosen::ByFormat`] unless set.
+    #[must_use]
+    pub const fn with_chosen(mut self, chosen: Chosen) -> Self {
+        self.chosen = chosen;
+        self
+    }
 }
 
 impl fmt::Debug for BackendDescriptor {

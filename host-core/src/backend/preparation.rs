@@ -4,6 +4,7 @@ use parity_scale_codec::{Decode, Encode};
 
 /// The output of [`Prepare::prepare_reusing`](super::Prepare::prepare_reusing).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Preparation {
     /// The artifact.
     pub artifact: Vec<u8>,
@@ -19,6 +20,20 @@ pub struct Preparation {
 impl From<Vec<u8>> for Preparation {
     fn from(artifact: Vec<u8>) -> Self {
         Self { artifact, ..Self::default() }
+    }
+}
+
+impl Preparation {
+    /// The same, with compiled functions for later.
+    #[must_use]
+    pub fn with_functions(self, functions: Vec<u8>) -> Self {
+        Self { functions, ..self }
+    }
+
+    /// The same, with how many functions were compiled, and how many were not.
+    #[must_use]
+    pub fn with_counts(self, counts: FunctionCounts) -> Self {
+        Self { counts: Some(counts), ..self }
     }
 }
 

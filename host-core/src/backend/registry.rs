@@ -74,6 +74,7 @@ fn ids(backends: &[&BackendDescriptor]) -> Vec<BackendId> {
 
 /// Why no backend was chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode, thiserror::Error)]
+#[non_exhaustive]
 pub enum SelectionError {
     /// The backend asked for is not in this program.
     #[error("backend {id} is not linked into this program; linked: {}", List(linked))]
@@ -209,15 +210,15 @@ mod tests {
         };
         ($id:literal, $accepts:expr, $chosen:expr) => {
             inventory::submit! {
-                BackendDescriptor {
-                    id: BackendId::from_static($id),
-                    version: "1",
-                    accepts: $accepts,
-                    chosen: $chosen,
-                    fingerprint: |_| Ok(Fingerprint::of(&[])),
-                    prepare: &Nothing,
-                    execute: &Nothing,
-                }
+                BackendDescriptor::new(
+                    BackendId::from_static($id),
+                    "1",
+                    $accepts,
+                    |_| Ok(Fingerprint::of(&[])),
+                    &Nothing,
+                    &Nothing,
+                )
+                .with_chosen($chosen)
             }
         };
     }

@@ -14,7 +14,7 @@ pub(crate) mod queue;
 mod request;
 mod statistics;
 
-pub use config::Config;
+pub use config::{Config, ConfigBuilder, ConfigError};
 pub use request::{
     ActiveLeavesUpdate, ExecuteReport, PrepareReport, Validation, ValidationKind, ValidationRequest,
 };
@@ -77,6 +77,7 @@ pub enum StartError {
         /// What was tried.
         action: &'static str,
         /// How that failed.
+        #[source]
         error: io::Error,
     },
 }
@@ -146,7 +147,7 @@ pub async fn start(
         commands: inbox,
         cancellations: cancelled,
     });
-    let capacity = || Arc::new(Semaphore::new(config.queue_capacity.max(1)));
+    let capacity = || Arc::new(Semaphore::new(config.queue_capacity));
     let host = ValidationHost {
         commands,
         cancellations,
@@ -381,5 +382,31 @@ impl Drop for CancelOnDrop<'_> {
         if let Some(cancellations) = self.cancellations {
             let _ = cancellations.send(self.id);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Code, ConfigError, ValidationError, backend::BackendDescriptor};
+
+    #[test]
+    fn what_a_node_holds_can_go_to_any_of_its_threads() {
+        fn check<T: Send + Sync + std::fmt::Debug + 'static>() {}
+        check::<ValidationHost>();
+        check::<Config>();
+        check::<ConfigBuilder>();
+        check::<Code>();
+        check::<Pvf>();
+        check::<ValidationRequest>();
+        check::<Validation>();
+        check::<Result<PrepareReport, PrepareError>>();
+        check::<ValidationError>();
+        check::<StartError>();
+        check::<ConfigError>();
+        check::<LockError>();
+        check::<Statistics>();
+        check::<Environment>();
+        check::<BackendDescriptor>();
     }
 }

@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 
 /// Why a candidate is validated. It decides its place in the queue, and its default time limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ValidationKind {
     /// Somebody disputes it.
     Dispute,
@@ -69,6 +70,7 @@ impl ValidationKind {
 
 /// A candidate and all that is needed to validate it. Cheap to clone.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ValidationRequest {
     /// The code and its parameters.
     pub pvf: Pvf,
@@ -85,21 +87,63 @@ pub struct ValidationRequest {
 }
 
 impl ValidationRequest {
-    /// A request made of the parameters that the code will get.
-    pub fn from_params(pvf: Pvf, params: ValidationParams, kind: ValidationKind) -> Self {
+    /// A candidate that builds on what `persisted_validation_data` says, with its proof of validity.
+    pub fn new(
+        pvf: Pvf,
+        persisted_validation_data: impl Into<Arc<PersistedValidationData>>,
+        pov: impl Into<Arc<PoV>>,
+        kind: ValidationKind,
+    ) -> Self {
         Self {
             pvf,
-            persisted_validation_data: Arc::new(PersistedValidationData {
-                parent_head: params.parent_head,
-                relay_parent_number: params.relay_parent_number,
-                relay_parent_storage_root: params.relay_parent_storage_root,
-                max_pov_size: u32::MAX,
-            }),
-            pov: Arc::new(PoV { block_data: params.block_data }),
-            extension: params.extension,
+            persisted_validation_data: persisted_validation_data.into(),
+            pov: pov.into(),
+            extension: None,
             kind,
             timeout: None,
         }
+    }
+
+    /// A request made of the parameters that the code will get.
+    pub fn from_params(pvf: Pvf, params: ValidationParams, kind: ValidationKind) -> Self {
+        let data = PersistedValidationData {
+            parent_head: params.parent_head,
+            relay_parent_number: params.relay_parent_number,
+            relay_parent_storage_root: params.relay_parent_storage_root,
+            max_pov_size: u32::MAX,
+        };
+        let pov = PoV { block_data: params.block_data };
+        Self::new(pvf, data, pov, kind).with_extension(params.extension)
+    }
+
+    /// The same candidate for other code.
+    #[must_use]
+    pub fn with_pvf(self, pvf: Pvf) -> Self {
+        Self { pvf, ..self }
+    }
+
+    /// The same with another proof of validity.
+    #[must_use]
+    pub fn with_pov(self, pov: impl Into<Arc<PoV>>) -> Self {
+        Self { pov: pov.into(), ..self }
+    }
+
+    /// The same with what newer candidate descriptors add, or without.
+    #[must_use]
+    pub fn with_extension(self, extension: impl Into<Option<ValidationParamsExtension>>) -> Self {
+        Self { extension: extension.into(), ..self }
+    }
+
+    /// The same candidate, validated for another reason.
+    #[must_use]
+    pub fn with_kind(self, kind: ValidationKind) -> Self {
+        Self { kind, ..self }
+    }
+
+    /// The same with a limit on CPU time of its own, or with the one that the executor parameters say.
+    #[must_use]
+    pub fn with_timeout(self, timeout: impl Into<Option<Duration>>) -> Self {
+        Self { timeout: timeout.into(), ..self }
     }
 
     /// The most CPU time that execution may take.
@@ -110,6 +154,7 @@ impl ValidationRequest {
 
 /// The answer to a [`ValidationRequest`].
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Validation {
     /// The new head and messages, or why there are none.
     pub verdict: Result<ValidationResult, ValidationError>,
@@ -124,19 +169,19 @@ pub struct Validation {
 }
 
 impl Validation {
+    /// A verdict about which nothing else is known.
+    pub fn new(verdict: Result<ValidationResult, ValidationError>) -> Self {
+        Self { verdict, backend: None, prepare: None, execute: None, retried: vec![] }
+    }
+
     pub(crate) fn failed(error: impl Into<ValidationError>) -> Self {
-        Self {
-            verdict: Err(error.into()),
-            backend: None,
-            prepare: None,
-            execute: None,
-            retried: vec![],
-        }
+        Self::new(Err(error.into()))
     }
 }
 
 /// How an artifact was come by.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PrepareReport {
     /// The backend that prepared it.
     pub backend: BackendId,
@@ -150,8 +195,22 @@ pub struct PrepareReport {
     pub functions: Option<FunctionCounts>,
 }
 
-/// What an execution took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+impl PrepareReport {
+    /// An artifact that `backend` has prepared just now, about which nothing else is known.
+    pub fn new(backend: BackendId) -> Self {
+        Self {
+            backend,
+            cached: false,
+            cost: PrepareCost::default(),
+            artifact_size: 0,
+            functions: None,
+        }
+    }
+}
+
+/// What an execution took. By default nothing, in a worker that was new.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ExecuteReport {
     /// Time from leaving the queue to the verdict, loading the artifact included if that was needed.
     pub wall: Duration,
@@ -173,9 +232,18 @@ pub struct ExecuteReport {
 
 /// How the relay chain's leaves changed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ActiveLeavesUpdate {
     /// The new leaf, with those of its ancestors on which a candidate may still build.
     pub activated: Option<(Hash, Vec<Hash>)>,
     /// Leaves that are none any more.
     pub deactivated: Vec<Hash>,
+}
+
+impl ActiveLeavesUpdate {
+    /// A new leaf, if there is one, with those of its ancestors on which a candidate may still build,
+    /// and leaves that are none any more.
+    pub fn new(activated: Option<(Hash, Vec<Hash>)>, deactivated: Vec<Hash>) -> Self {
+        Self { activated, deactivated }
+    }
 }

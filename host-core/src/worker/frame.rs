@@ -51,12 +51,6 @@ pub enum FrameError {
     Io(#[from] io::Error),
 }
 
-impl From<Errno> for FrameError {
-    fn from(errno: Errno) -> Self {
-        Self::Io(errno.into())
-    }
-}
-
 /// What arrived.
 #[derive(Debug, Default)]
 pub struct Frame {
@@ -169,7 +163,7 @@ impl FrameReader {
                 Ok(len) => taken += len,
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(None),
-                Err(errno) => return Err(errno.into()),
+                Err(errno) => return Err(io::Error::from(errno).into()),
             }
             if self.descriptors.len() > MAX_DESCRIPTORS {
                 return Err(FrameError::Malformed("too many descriptors".into()));
@@ -262,7 +256,7 @@ impl<'a> FrameWriter<'a> {
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => return Ok(false),
                 Err(Errno::PIPE | Errno::CONNRESET) => return Err(FrameError::Closed),
-                Err(errno) => return Err(errno.into()),
+                Err(errno) => return Err(io::Error::from(errno).into()),
             }
         }
         Ok(true)

@@ -35,6 +35,7 @@ use tokio::sync::oneshot;
 
 /// The program that is started as a worker.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum WorkerProgram {
     /// The very program that runs the host, which must call `pvf_workers::run_if_worker` first
     /// thing in its `main`. It is found through the kernel, so that it is the same one even after

@@ -83,7 +83,7 @@ impl Case {
         };
         let pvf = Pvf::new(code.clone()).with_params(params);
         let request = ValidationRequest::from_params(pvf, self.candidate.clone(), kind);
-        ValidationRequest { timeout: self.timeout, ..request }
+        request.with_timeout(self.timeout)
     }
 
     /// A digest of all that decides what is run and what is expected.

@@ -98,11 +98,11 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<Answer, Failure> {
             temporary.path()
         }
     };
-    let mut config = input::config(&cache_dir, &args.host, &args.code)?;
-    input::config_execution(&mut config, &args.candidate, workers);
+    let config = input::config(&cache_dir, &args.host, &args.code)?;
+    let config = input::config_execution(config, &args.candidate, workers).build()?;
 
     let plan = Plan {
-        input: timing::guest_input(&request, config.pov_limit)?,
+        input: timing::guest_input(&request, config.pov_limit())?,
         request,
         count: args.count.get(),
         concurrency: args.concurrency.unwrap_or(processors).get(),
@@ -110,7 +110,8 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<Answer, Failure> {
     };
     let spinner = Spinner::start("starting");
     let bare_cache = args.sandbox_cost.then(TemporaryCache::new).transpose()?;
-    let bare_config = bare_cache.as_ref().map(|cache| cost::bare(&config, &cache.path()));
+    let bare_config =
+        bare_cache.as_ref().map(|cache| cost::bare(&config, &cache.path())).transpose()?;
     let measured = session::run(async |session| {
         let on_host = async |host| {
             let mut measured = plan.measure(&host, &cache_dir, &spinner).await?;

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<Answer, Failure> {
         CacheAction::List => list(&directory, json),
         CacheAction::Verify => verify(&directory, json),
         CacheAction::Prune { max_size, min_age } => {
-            let limits = PruneLimits { max_size: *max_size, min_age: *min_age };
+            let limits = PruneLimits::new(*max_size, *min_age);
             remove(&directory, json, |entries| prune_entries(entries, &limits))
         }
         CacheAction::Clear => remove(&directory, json, |entries| entries),

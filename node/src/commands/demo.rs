@@ -88,8 +88,7 @@ struct Column {
 pub(crate) fn run(args: &Demo, json: bool) -> Result<Answer, Failure> {
     let plan = plan()?;
     let cache = TemporaryCache::new()?;
-    let mut config = Config::new(cache.path());
-    config.sandbox = input::sandbox(&args.sandbox);
+    let config = Config::builder(cache.path()).sandbox(input::sandbox(&args.sandbox)).build()?;
 
     let spinner = Spinner::start("starting");
     let columns = with_host(config, async |host| {

@@ -38,8 +38,9 @@ struct InputJson {
 
 pub(crate) fn run(args: &Doctor, json: bool) -> Result<Answer, Failure> {
     let directory = input::cache_dir(args.cache.cache_dir.as_deref())?;
-    let mut config = input::host_config(&directory, &args.worker)?;
-    config.sandbox = input::sandbox_in(&args.control_group);
+    let config = input::host_config(&directory, &args.worker)?
+        .sandbox(input::sandbox_in(&args.control_group))
+        .build()?;
     let (environment, diagnosis) = session::run(async |session| {
         session
             .unless_interrupted(async {
@@ -56,8 +57,9 @@ pub(crate) fn run(args: &Doctor, json: bool) -> Result<Answer, Failure> {
     let changes = last_start.as_ref().map(|(before, _)| environment.changes_since(before));
     let inputs = environment.inputs();
     if json {
-        let inputs =
-            inputs.into_iter().map(|EnvironmentInput { name, value }| InputJson { name, value });
+        let inputs = inputs
+            .into_iter()
+            .map(|EnvironmentInput { name, value, .. }| InputJson { name, value });
         output::json(&DoctorJson {
             environment: environment.digest().to_string(),
             inputs: inputs.collect(),
@@ -70,7 +72,7 @@ pub(crate) fn run(args: &Doctor, json: bool) -> Result<Answer, Failure> {
     }
     let mut facts = Facts::default();
     facts.add("environment", environment.digest().to_string());
-    for EnvironmentInput { name, value } in inputs {
+    for EnvironmentInput { name, value, .. } in inputs {
         facts.add(name, value);
     }
     facts.add("cache", directory.display().to_string());

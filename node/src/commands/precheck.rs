@@ -13,7 +13,7 @@ use crate::{
 pub(crate) fn run(args: &Precheck, json: bool) -> Result<Answer, Failure> {
     let program = Program::read(&args.code)?;
     let cache_dir = input::cache_dir(args.host.cache.cache_dir.as_deref())?;
-    let config = input::config(&cache_dir, &args.host, &args.code)?;
+    let config = input::config(&cache_dir, &args.host, &args.code)?.build()?;
 
     let spinner = Spinner::start(format!("preparing {}", args.code.code.display()));
     let result = with_host(config, async |host| Ok(host.precheck(program.pvf()).await))?;

@@ -26,10 +26,10 @@ pub(crate) fn run(args: &Replay, json: bool) -> Result<Answer, Failure> {
     let paths = corpus::find(std::slice::from_ref(&args.corpus))?;
     look_at_all(&paths, &pair)?;
     let cache_dir = input::cache_dir(args.cache.cache_dir.as_deref())?;
-    let mut config = Config::new(&cache_dir);
-    config.sandbox = input::sandbox(&args.sandbox);
-    config.execute_workers_max = args.workers.get();
-    config.hot_workers_max = config.hot_workers_max.max(2 * args.workers.get());
+    let config = Config::builder(&cache_dir)
+        .sandbox(input::sandbox(&args.sandbox))
+        .execute_workers_max(args.workers.get());
+    let config = input::keeping(config, 2 * args.workers.get()).build()?;
 
     let replayed =
         with_host(config, async |host| replay::replay(paths, pair, args.workers, host).await)?;

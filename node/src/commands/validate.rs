@@ -15,8 +15,8 @@ pub(crate) fn run(args: &Validate, json: bool) -> Result<Answer, Failure> {
     let program = Program::read(&args.code)?;
     let request = input::request(&program, &args.candidate)?;
     let cache_dir = input::cache_dir(args.host.cache.cache_dir.as_deref())?;
-    let mut config = input::config(&cache_dir, &args.host, &args.code)?;
-    input::config_execution(&mut config, &args.candidate, args.workers);
+    let config = input::config(&cache_dir, &args.host, &args.code)?;
+    let config = input::config_execution(config, &args.candidate, args.workers).build()?;
 
     let spinner = Spinner::start(format!("preparing and executing {}", args.code.code.display()));
     let validated = with_host(config, async |host| Ok(validate_with_retry(&host, request).await));

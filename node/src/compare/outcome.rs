@@ -46,18 +46,19 @@ impl Class {
                     ExecuteError::InvalidOutput(_) => Self::InvalidOutput,
                     ExecuteError::OutOfMemory(_) => Self::OutOfMemory,
                     ExecuteError::OutOfGas => Self::OutOfGas,
+                    _ => Self::Unknown,
                 },
                 InvalidCandidate::MalformedResult(_) => Self::InvalidOutput,
                 InvalidCandidate::HardTimeout => Self::Timeout,
                 InvalidCandidate::PovDecompressionFailure(_) => Self::InvalidPov,
                 InvalidCandidate::OversizedInput(_) => Self::OversizedInput,
                 InvalidCandidate::RepeatedRuntimeConstruction { .. } => Self::RuntimeConstruction,
+                _ => Self::Unknown,
             },
             ValidationError::PossiblyInvalid(error) => match error {
                 PossiblyInvalid::RuntimeConstruction(_) => Self::RuntimeConstruction,
-                PossiblyInvalid::AmbiguousWorkerDeath(_)
-                | PossiblyInvalid::AmbiguousJobDeath(_)
-                | PossiblyInvalid::JobError(_) => Self::Ambiguous,
+                // A worker's death, a job's, or an error in it.
+                _ => Self::Ambiguous,
             },
             ValidationError::Preparation(_) => Self::Rejected,
             ValidationError::Internal(_) | ValidationError::ExecutionDeadline => Self::Unknown,

@@ -38,7 +38,7 @@ pub(crate) async fn run(
         None => (Log::none(), vec![]),
         Some(LogOptions { path, resume }) => {
             // No cache is touched by that.
-            let config = Config::new(PathBuf::new());
+            let config = Config::builder(".").build()?;
             let environment = detect_environment(&config).await?.digest();
             Log::open(path, plan, &hex::encode(environment.0), *resume)?
         }
@@ -136,16 +136,15 @@ impl<'a> Run<'a> {
         phase: Phase,
         runs: Range<usize>,
     ) -> Result<(), Failure> {
-        let mut config = Config::new(cache.directory.path());
-        config.sandbox = self.sandbox.clone();
-        config.execute_workers_max = 1;
-        config.hot_workers_max = match phase {
-            Phase::Warm => self.plan.backends.len(),
-            _ => 0,
-        };
-        config.hot_workers_max_size = u64::MAX;
-        // Each that is not warm starts its own, whatever came before it.
-        config.standby_worker = false;
+        let hot = if phase == Phase::Warm { self.plan.backends.len() } else { 0 };
+        let config = Config::builder(cache.directory.path())
+            .sandbox(self.sandbox.clone())
+            .execute_workers_max(1)
+            .hot_workers_max(hot)
+            .hot_workers_max_size(u64::MAX)
+            // Each that is not warm starts its own, whatever came before it.
+            .standby_worker(false)
+            .build()?;
         tracing::info!(phase = phase.words(), "comparing");
         session
             .with_host(config, async |host| {

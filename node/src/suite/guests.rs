@@ -100,7 +100,7 @@ impl Guest {
     /// The same with another block.
     pub(super) fn with_block(&self, block: Vec<u8>) -> ValidationRequest {
         let pov = Arc::new(PoV { block_data: block.into() });
-        ValidationRequest { pov, ..self.request.clone() }
+        self.request.clone().with_pov(pov)
     }
 
     /// The same with so many bytes behind the block, which a guest that reads what it needs

@@ -11,7 +11,9 @@ use crate::{
     cli::Section, failure::Failure, floor::Floor, progress::Spinner, session::Session,
     temporary::TemporaryCache, timing,
 };
-use pvf_host_core::{Config, ValidationHost, sandbox::Sandbox};
+use pvf_host_core::{
+    Config, ConfigBuilder, ValidationHost, primitives::compression, sandbox::Sandbox,
+};
 use std::{path::Path, time::Duration};
 
 /// Guests, hosts, and how often.
@@ -46,12 +48,11 @@ impl Lab<'_> {
     pub(super) async fn on_host<T>(
         &self,
         cache: &TemporaryCache,
-        configure: impl FnOnce(&mut Config),
+        configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder,
         work: impl AsyncFnOnce(&ValidationHost) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let mut config = Config::new(cache.path());
-        config.sandbox = self.sandbox.clone();
-        configure(&mut config);
+        let config = Config::builder(cache.path()).sandbox(self.sandbox.clone());
+        let config = configure(config).build()?;
         let result = self.session.with_host(config, async |host| work(&host).await).await;
         // A bad moment of one part is no reason to go on with the others after being told to stop.
         match self.session.is_interrupted() {
@@ -68,7 +69,7 @@ impl Lab<'_> {
         guest: &Guest,
         count: usize,
     ) -> Result<Floor, Failure> {
-        let input = timing::guest_input(&guest.request, Config::new("").pov_limit)?;
+        let input = timing::guest_input(&guest.request, compression::POV_LIMIT)?;
         timing::floor(host, cache, &guest.request.pvf, &guest.backend, &input, count).await
     }
 }

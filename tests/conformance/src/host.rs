@@ -71,18 +71,20 @@ impl<'a> Host<'a> {
             .worker_threads(1)
             .enable_all()
             .build()
-            .map_err(failed)?;
+            .map_err(|error| error.to_string())?;
         Ok(Self { subject, directory, runtime, running: None })
     }
 
     fn start(&mut self) -> Verdict {
-        let mut config = Config::new(self.cache());
-        config.worker_program = WorkerProgram::Path(self.directory.path().join("worker"));
-        config.wall_clock_factor = FOREVER;
-        // A machine that runs many tests at once may be slow.
-        config.spawn_timeout = Duration::from_secs(60);
-        // So that one can tell who works.
-        config.standby_worker = false;
+        let config = Config::builder(self.cache())
+            .worker_program(WorkerProgram::Path(self.directory.path().join("worker")))
+            .wall_clock_factor(FOREVER)
+            // A machine that runs many tests at once may be slow.
+            .spawn_timeout(Duration::from_secs(60))
+            // So that one can tell who works.
+            .standby_worker(false)
+            .build()
+            .map_err(|error| error.to_string())?;
         let (host, work) = self
             .runtime
             .block_on(pvf_host_core::start(config))

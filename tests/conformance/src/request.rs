@@ -29,17 +29,17 @@ pub fn approval_of(pvf: Pvf, block: impl Into<Vec<u8>>) -> ValidationRequest {
 
 /// A dispute over an empty block.
 pub fn dispute(pvf: Pvf) -> ValidationRequest {
-    ValidationRequest { kind: ValidationKind::Dispute, ..approval(pvf) }
+    approval(pvf).with_kind(ValidationKind::Dispute)
 }
 
 /// Backing of an empty block that builds on `relay_parent`.
 pub fn backing(pvf: Pvf, relay_parent: Hash) -> ValidationRequest {
-    ValidationRequest { kind: ValidationKind::Backing { relay_parent }, ..approval(pvf) }
+    approval(pvf).with_kind(ValidationKind::Backing { relay_parent })
 }
 
 /// The same for a system chain.
 pub fn system_backing(pvf: Pvf, relay_parent: Hash) -> ValidationRequest {
-    ValidationRequest { kind: ValidationKind::BackingSystemParas { relay_parent }, ..approval(pvf) }
+    approval(pvf).with_kind(ValidationKind::BackingSystemParas { relay_parent })
 }
 
 /// The input of the call that a request with uncompressed block data leads to.

@@ -57,15 +57,15 @@ macro_rules! broken {
         const ALL: &[(BackendId, &[&str])] = &[$((BackendId::from_static($id), &[$($test),*])),*];
 
         $(inventory::submit! {
-            BackendDescriptor {
-                id: BackendId::from_static($id),
-                version: if matches!(Kind::$kind, Kind::NoVersion) { "" } else { "1" },
-                accepts: |prefix| accepts(Kind::$kind, prefix),
-                chosen: Chosen::ByName,
-                fingerprint: |params| fingerprint(Kind::$kind, params),
-                prepare: &Broken(Kind::$kind),
-                execute: &Broken(Kind::$kind),
-            }
+            BackendDescriptor::new(
+                BackendId::from_static($id),
+                if matches!(Kind::$kind, Kind::NoVersion) { "" } else { "1" },
+                |prefix| accepts(Kind::$kind, prefix),
+                |params| fingerprint(Kind::$kind, params),
+                &Broken(Kind::$kind),
+                &Broken(Kind::$kind),
+            )
+            .with_chosen(Chosen::ByName)
         })*
     };
 }

@@ -42,17 +42,18 @@ const REMEMBERED_FOR: Duration = Duration::from_millis(20);
 /// A host where all kinds of things happen under little load: artifacts are removed, workers go, and
 /// what has failed may be tried again as soon and as often as one likes.
 fn config(cache: PathBuf, worker: PathBuf) -> Config {
-    let mut config = Config::new(cache);
-    config.worker_program = WorkerProgram::Path(worker);
-    config.prepare_workers_soft_max = 2;
-    config.prepare_workers_hard_max = 3;
-    config.execute_workers_max = 3;
-    config.hot_workers_max = 2;
-    config.prepare_retry_interval = REMEMBERED_FOR;
-    config.prepare_retries = u32::MAX;
-    // A machine that runs many tests at once may be slow.
-    config.spawn_timeout = Duration::from_secs(60);
-    config
+    Config::builder(cache)
+        .worker_program(WorkerProgram::Path(worker))
+        .prepare_workers_soft_max(2)
+        .prepare_workers_hard_max(3)
+        .execute_workers_max(3)
+        .hot_workers_max(2)
+        .prepare_retry_interval(REMEMBERED_FOR)
+        .prepare_retries(u32::MAX)
+        // A machine that runs many tests at once may be slow.
+        .spawn_timeout(Duration::from_secs(60))
+        .build()
+        .expect("a host can be set up so")
 }
 
 struct Running {
@@ -70,7 +71,9 @@ async fn serve(config: &Config) {
             (Command::Start { room }, None) => {
                 before = descriptors();
                 if let Some(room) = room {
-                    config.prune_limits = PruneLimits { max_size: room, min_age: Duration::ZERO };
+                    let limits = PruneLimits::new(room, Duration::ZERO);
+                    let pruning = config.to_builder().prune_limits(limits);
+                    config = pruning.build().expect("a host can be set up so");
                 }
                 match pvf_host_core::start(config.clone()).await {
                     Ok((host, work)) => {
@@ -148,7 +151,7 @@ pub fn candidate(salt: u64) -> ValidationRequest {
     let padding = 1 + Random::new(salt).below(MOST) as u32;
     let padding = OnPrepare::SucceedWithPadding(padding);
     let request = approval_of(Script::prepare(padding).salt(salt).pvf(), salt.to_le_bytes());
-    ValidationRequest { timeout: Some(Duration::from_secs(60)), ..request }
+    request.with_timeout(Duration::from_secs(60))
 }
 
 /// How many artifacts are made, or asked for, at once.

@@ -91,10 +91,7 @@ pub fn asks(round: u32) -> Vec<Ask> {
 
 fn validate(request: ValidationRequest) -> What {
     // Nothing here needs that long. It is what leaves time to try again, however slow the machine is.
-    What::Validate(Box::new(ValidationRequest {
-        timeout: Some(Duration::from_secs(60)),
-        ..request
-    }))
+    What::Validate(Box::new(request.with_timeout(Duration::from_secs(60))))
 }
 
 /// Code that every round asks for.

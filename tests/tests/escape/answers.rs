@@ -140,7 +140,7 @@ async fn a_candidate_whose_jobs_are_killed_by_the_filter_is_invalid_in_the_end()
     let ground = Ground::new(Sandbox::default()).await;
     let escape = Escape { attempt: Attempt::Fork, target: outside.target() };
     let request = ground.request(Box::new(escape));
-    let request = pvf_host_core::ValidationRequest { timeout: None, ..request };
+    let request = request.with_timeout(None);
     let validation = validate_with_retry(&*ground.host, request).await;
     let deaths = validation.retried.iter().cloned().map(Err).chain([validation.verdict]);
     let deaths: Vec<Verdict> = deaths.collect();

@@ -63,7 +63,7 @@ async fn a_job_makes_only_listed_calls_and_few_of_them() {
 
 /// All calls of a job from fork to exit. None if they can't be traced here.
 async fn traced(request: &ValidationRequest, expected: &Outcome) -> Option<Vec<String>> {
-    let host = TestHost::new(programs!(), |config| config.sandbox = Sandbox::default()).await;
+    let host = TestHost::new(programs!(), |config| config.sandbox(Sandbox::default())).await;
     let validate = async || {
         let verdict = host.validate(request.clone()).await.verdict;
         assert_eq!(Outcome::from(verdict), *expected);

@@ -111,11 +111,9 @@ impl Ground {
     pub(crate) async fn new(sandbox: Sandbox) -> Self {
         log::keep();
         let scratch = Scratch::new(programs!());
-        let mut config = scratch.config();
-        config.sandbox = sandbox;
         // On the clock, a busy machine may take long.
-        config.wall_clock_factor = 20;
-        let findings = try_sandbox(&config).await.unwrap();
+        let config = scratch.config().sandbox(sandbox).wall_clock_factor(20);
+        let findings = try_sandbox(&config.clone().build().unwrap()).await.unwrap();
         let host = scratch.start(config).await.unwrap();
         let pvf = Script::call(OnCall::AsTheBlockSays).salt(salt()).pvf();
         Self { host, findings, pvf, bystander: Script::salted(salt()).pvf() }
@@ -183,7 +181,7 @@ impl Ground {
 
     pub(crate) fn request(&self, escape: Box<Escape>) -> ValidationRequest {
         let request = approval_of(self.pvf.clone(), OnCall::Escape(escape).block());
-        ValidationRequest { timeout: Some(CPU_TIME), ..request }
+        request.with_timeout(CPU_TIME)
     }
 
     async fn as_job(&self, escape: Box<Escape>) -> (Option<Report>, Outcome) {
@@ -246,7 +244,7 @@ impl Ground {
 
     /// Ends the worker of a job that has left its session, and looks whether the job goes on.
     async fn outlive_worker(&self, escape: Box<Escape>) -> Outcome {
-        let request = ValidationRequest { timeout: None, ..self.request(escape) };
+        let request = self.request(escape).with_timeout(None);
         // Dropped, it would cancel the job.
         let mut verdict = self.host.submit(request).await;
         let job = tokio::select! {

@@ -112,7 +112,7 @@ fn is_corrupted(validation: &Validation) -> bool {
 /// A host without hot workers, so that each candidate's artifact is read from disk, with an artifact
 /// for each damage and one more.
 async fn host_with_artifacts() -> TestHost {
-    let host = host_with(|config| config.hot_workers_max = 0).await;
+    let host = host_with(|config| config.hot_workers_max(0)).await;
     for salt in (0..DAMAGES.len() as u64).chain([SPARE]) {
         host.precheck(script(salt).pvf()).await.unwrap();
     }
@@ -334,7 +334,7 @@ async fn a_key_that_is_lost_is_an_empty_cache() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_file_in_an_artifacts_or_the_keys_place_holds_nobody_up() {
-    let host = host_with(|config| config.hot_workers_max = 0).await;
+    let host = host_with(|config| config.hot_workers_max(0)).await;
     let request = approval(script(0).pvf());
     host.precheck(request.pvf.clone()).await.unwrap();
     let make_pipe = |path: &Path| {
@@ -389,13 +389,13 @@ async fn what_is_in_the_way_of_a_note_stops_no_host() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_artifact_that_is_damaged_again_and_again_makes_no_candidate_invalid() {
-    let host = host_with(|config| config.hot_workers_max = 0).await;
+    let host = host_with(|config| config.hot_workers_max(0)).await;
     let request = approval(script(0).pvf());
     host.precheck(request.pvf.clone()).await.unwrap();
     let path = host.scratch().artifact(&script(0));
     damage(Damage::FlipBit { at: PAYLOAD }, 0, &host).await;
     // The one that replaces it is damaged before it can be read: a single place for executions is taken.
-    let host = host.restart_with(|config| config.execute_workers_max = 1).await;
+    let host = host.restart_with(|config| config.execute_workers_max(1)).await;
     let verdict = {
         let holder = host.occupy().await;
         let waiting = host.submit(request.clone()).await;
@@ -411,11 +411,7 @@ async fn an_artifact_that_is_damaged_again_and_again_makes_no_candidate_invalid(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_candidates_of_a_damaged_artifact_need_one_new_preparation() {
-    let host = host_with(|config| {
-        config.hot_workers_max = 0;
-        config.execute_workers_max = 4;
-    })
-    .await;
+    let host = host_with(|config| config.hot_workers_max(0).execute_workers_max(4)).await;
     let request = approval(script(0).pvf());
     host.precheck(request.pvf.clone()).await.unwrap();
     damage(Damage::FlipBit { at: PAYLOAD }, 0, &host).await;
@@ -430,7 +426,7 @@ async fn many_candidates_of_a_damaged_artifact_need_one_new_preparation() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fails_to_read_is_no_fault_of_the_candidate() {
-    let host = host_with(|config| config.hot_workers_max = 0).await;
+    let host = host_with(|config| config.hot_workers_max(0)).await;
     let request = approval(script(0).pvf());
     host.precheck(request.pvf.clone()).await.unwrap();
     let path = host.scratch().artifact(&script(0));
@@ -461,7 +457,7 @@ fn is_store_trouble(verdict: &Result<ValidationResult, ValidationError>, path: &
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cache_that_is_removed_is_made_anew() {
-    let host = host_with(|config| config.hot_workers_max = 0).await;
+    let host = host_with(|config| config.hot_workers_max(0)).await;
     let request = approval(script(0).pvf());
     host.precheck(request.pvf.clone()).await.unwrap();
     let environment = host.scratch().artifact(&script(0)).parent().unwrap().to_owned();
@@ -521,10 +517,8 @@ async fn host_with_room_for(artifacts: u64, min_age: Duration) -> TestHost {
     let host = host().await;
     let size = host.precheck(script(99).pvf()).await.unwrap().artifact_size;
     fs::remove_file(host.scratch().artifact(&script(99))).unwrap();
-    host.restart_with(|config| {
-        config.prune_limits = PruneLimits { max_size: artifacts * size, min_age };
-    })
-    .await
+    host.restart_with(|config| config.prune_limits(PruneLimits::new(artifacts * size, min_age)))
+        .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -564,7 +558,9 @@ async fn a_cache_that_is_too_full_is_pruned_when_a_host_starts_on_it() {
     for salt in [0, 1, 2] {
         host.precheck(script(salt).pvf()).await.unwrap();
     }
-    let host = host.restart_with(|config| config.prune_limits.max_size /= 3).await;
+    let size = host.precheck(script(2).pvf()).await.unwrap().artifact_size;
+    let limits = PruneLimits::new(size, Duration::ZERO);
+    let host = host.restart_with(|config| config.prune_limits(limits)).await;
     eventually("the oldest two are gone", || host.scratch().entries().len() == 1).await;
     assert_eq!(artifacts(&host).await, [2]);
     host.shut_down().await;
@@ -574,7 +570,7 @@ async fn a_cache_that_is_too_full_is_pruned_when_a_host_starts_on_it() {
 async fn an_artifact_that_a_candidate_waits_for_is_not_pruned() {
     let host = host_with_room_for(0, Duration::ZERO)
         .await
-        .restart_with(|config| config.execute_workers_max = 1)
+        .restart_with(|config| config.execute_workers_max(1))
         .await;
     let holder = host.occupy().await;
     let request = approval(script(0).pvf());
@@ -607,9 +603,7 @@ async fn a_cache_that_cannot_be_written_to_is_refused() {
     let file = scratch.cache().with_file_name("file");
     fs::write(&file, "").unwrap();
     for path in [file.clone(), file.join("below"), "/proc/self".into(), "/proc/none".into()] {
-        let mut config = scratch.config();
-        config.cache_dir = path.clone();
-        let host = scratch.start(config).await;
+        let host = scratch.start(scratch.config().cache_dir(&path)).await;
         let is_unusable = matches!(host, Err(StartError::Lock(LockError::Unusable { .. })));
         assert!(is_unusable, "{}: {host:?}", path.display());
     }
@@ -618,7 +612,9 @@ async fn a_cache_that_cannot_be_written_to_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cache_is_made_where_there_is_none_however_deep() {
-    let host = host_with(|config| config.cache_dir = config.cache_dir.join("a/b/c")).await;
+    let scratch = scratch();
+    let deep = scratch.cache().join("a/b/c");
+    let host = scratch.start(scratch.config().cache_dir(deep)).await.unwrap();
     host.precheck(Script::default().pvf()).await.unwrap();
     host.shut_down().await;
 }

@@ -107,8 +107,7 @@ async fn a_host_does_not_start_with_a_worker_that_does_not_greet() {
     join_all(cases.map(async |manners| {
         let scratch = scratch();
         scratch.teach_one(Place::Greeting(WorkerKind::Prepare), manners);
-        let mut config = scratch.config();
-        config.spawn_timeout = Duration::from_millis(500);
+        let config = scratch.config().spawn_timeout(Duration::from_millis(500));
         let error = scratch.start(config).await.unwrap_err();
         assert!(matches!(error, StartError::Worker(_)), "{manners:?}: {error:?}");
         scratch.assert_nothing_is_left().await;

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_request_in_the_queue_costs_no_execution() {
-    let host = host_with(|config| config.execute_workers_max = 1).await;
+    let host = host_with(|config| config.execute_workers_max(1)).await;
     let pvf = Script::default().pvf();
     host.precheck(pvf.clone()).await.unwrap();
     let holder = host.occupy().await;
@@ -27,7 +27,7 @@ async fn a_cancelled_request_in_the_queue_costs_no_execution() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_execution_is_ended_and_its_place_and_worker_go_to_the_next() {
-    let host = host_with(|config| config.execute_workers_max = 1).await;
+    let host = host_with(|config| config.execute_workers_max(1)).await;
     let pvf = Script::call(OnCall::AsTheBlockSays).pvf();
     let sleeping = approval_of(pvf.clone(), OnCall::SleepForever.block());
     let validation = host.submit(sleeping).await;
@@ -144,7 +144,7 @@ async fn a_request_can_be_cancelled_at_any_point_of_its_workers_start() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_whose_last_handle_is_dropped_ends_in_the_middle_of_its_work() {
-    let host = host_with(|config| config.prepare_workers_soft_max = 2).await;
+    let host = host_with(|config| config.prepare_workers_soft_max(2)).await;
     host.heads_up([
         Script::prepare(OnPrepare::SleepForever).pvf(),
         Script::prepare(OnPrepare::SpinForever).pvf(),
@@ -175,7 +175,7 @@ async fn everything_can_be_cancelled_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_was_started_for_a_host_that_has_gone_since_ends_too() {
-    let mut host = host_with(|config| config.prepare_workers_soft_max = 2).await;
+    let mut host = host_with(|config| config.prepare_workers_soft_max(2)).await;
     let preparing = host.submit_precheck(Script::prepare(OnPrepare::SleepForever).pvf()).await;
     host.busy_job().await;
     // One that never greets is on its way to become a worker for as long as one likes.
@@ -191,11 +191,7 @@ async fn a_worker_that_was_started_for_a_host_that_has_gone_since_ends_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn callers_of_a_host_whose_work_was_dropped_are_told_so() {
-    let mut host = host_with(|config| {
-        config.queue_capacity = 2;
-        config.execute_workers_max = 1;
-    })
-    .await;
+    let mut host = host_with(|config| config.queue_capacity(2).execute_workers_max(1)).await;
     let sleeping = approval(Script::call(OnCall::SleepForever).pvf());
     let running = host.occupy().await;
     host.busy_job().await;

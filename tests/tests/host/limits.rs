@@ -19,7 +19,7 @@ const SHORT: Duration = Duration::from_millis(50);
 const FOREVER: u32 = 100_000;
 
 fn within(timeout: Duration, request: ValidationRequest) -> ValidationRequest {
-    ValidationRequest { timeout: Some(timeout), ..request }
+    request.with_timeout(timeout)
 }
 
 fn with(param: ExecutorParam, pvf: Pvf) -> Pvf {
@@ -34,7 +34,7 @@ fn prepared_within(kind: PvfPrepKind, limit: Duration, pvf: Pvf) -> Pvf {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_never_stops_talking_is_ended_by_its_worker() {
-    let host = host_with(|config| config.wall_clock_factor = FOREVER).await;
+    let host = host_with(|config| config.wall_clock_factor(FOREVER)).await;
     for bytes in [0, 100, 16 << 10] {
         let pvf = Script::call(OnCall::FloodLog(bytes)).pvf();
         let validation = host.validate(within(SHORT, approval(pvf))).await;
@@ -46,7 +46,7 @@ async fn a_job_that_never_stops_talking_is_ended_by_its_worker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_uses_up_its_cpu_time_is_ended_by_its_worker() {
-    let host = host_with(|config| config.wall_clock_factor = FOREVER).await;
+    let host = host_with(|config| config.wall_clock_factor(FOREVER)).await;
     let pvf = Script::call(OnCall::SpinForever).pvf();
     for _ in 0..2 {
         let validation = host.validate(within(SHORT, approval(pvf.clone()))).await;
@@ -61,7 +61,7 @@ async fn a_job_that_uses_up_its_cpu_time_is_ended_by_its_worker() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_took_too_much_cpu_time_counts_as_none() {
-    let host = host_with(|config| config.wall_clock_factor = FOREVER).await;
+    let host = host_with(|config| config.wall_clock_factor(FOREVER)).await;
     let script = Script::call(OnCall::Spin(60));
     let validation = host.validate(within(SHORT, approval(script.pvf()))).await;
     assert_eq!(validation.verdict, Err(InvalidCandidate::HardTimeout.into()));
@@ -70,7 +70,7 @@ async fn an_answer_that_took_too_much_cpu_time_counts_as_none() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_sleeps_is_ended_by_the_clock() {
-    let host = host_with(|config| config.wall_clock_factor = 4).await;
+    let host = host_with(|config| config.wall_clock_factor(4)).await;
     let script = Script::call(OnCall::SleepForever);
     let validation = host.validate(within(SHORT, approval(script.pvf()))).await;
     assert_eq!(validation.verdict, Err(InvalidCandidate::HardTimeout.into()));
@@ -96,7 +96,7 @@ async fn a_worker_that_stalls_is_ended_by_the_clock() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_a_limit_of_its_own_a_request_has_that_of_its_kind() {
-    let host = host_with(|config| config.wall_clock_factor = FOREVER).await;
+    let host = host_with(|config| config.wall_clock_factor(FOREVER)).await;
     let limit = ExecutorParam::PvfExecTimeout(PvfExecKind::Backing, SHORT.as_millis() as u64);
     let pvf = with(limit, Script::call(OnCall::Spin(60)).pvf());
     let backing = host.validate(backing(pvf.clone(), Default::default())).await;
@@ -123,7 +123,7 @@ async fn what_an_execution_used_is_reported() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_longest_limits_that_can_be_expressed_are_no_trouble() {
-    let host = host_with(|config| config.wall_clock_factor = u32::MAX).await;
+    let host = host_with(|config| config.wall_clock_factor(u32::MAX)).await;
     let params = ExecutorParams::new(vec![
         ExecutorParam::PvfExecTimeout(PvfExecKind::Approval, u64::MAX),
         ExecutorParam::PvfPrepTimeout(PvfPrepKind::Prepare, u64::MAX),
@@ -139,7 +139,7 @@ async fn the_longest_limits_that_can_be_expressed_are_no_trouble() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preparation_that_uses_up_its_cpu_time_is_ended_by_its_worker() {
-    let host = host_with(|config| config.wall_clock_factor = FOREVER).await;
+    let host = host_with(|config| config.wall_clock_factor(FOREVER)).await;
     let worker = host.worker(WorkerKind::Prepare);
     let script = Script::prepare(OnPrepare::SpinForever);
     let error = host.precheck(prepared_within(PvfPrepKind::Precheck, SHORT, script.pvf())).await;
@@ -164,7 +164,7 @@ async fn a_preparation_that_timed_out_is_no_fault_of_the_candidate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn prechecking_and_preparing_have_limits_of_their_own() {
-    let host = host_with(|config| config.wall_clock_factor = FOREVER).await;
+    let host = host_with(|config| config.wall_clock_factor(FOREVER)).await;
     let script = Script::prepare(OnPrepare::Spin { threads: 1, millis: 60 });
     let strict = |pvf| prepared_within(PvfPrepKind::Precheck, SHORT, pvf);
     let error = host.precheck(strict(script.pvf())).await;
@@ -176,7 +176,7 @@ async fn prechecking_and_preparing_have_limits_of_their_own() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cpu_time_of_all_threads_of_a_preparation_is_added_up() {
-    let host = host_with(|config| config.wall_clock_factor = FOREVER).await;
+    let host = host_with(|config| config.wall_clock_factor(FOREVER)).await;
     let script = Script::prepare(OnPrepare::Spin { threads: 4, millis: 30 });
     let sum = Duration::from_millis(4 * 30);
     let report = host.precheck(script.pvf()).await.unwrap();

@@ -22,7 +22,7 @@ mod verdicts;
 mod wasm;
 mod workers;
 
-use pvf_host_core::{Config, Validation, ValidationRequest};
+use pvf_host_core::{ConfigBuilder, Validation, ValidationRequest};
 use pvf_tests::{Scratch, TestHost, programs};
 
 /// A host with the defaults.
@@ -31,7 +31,7 @@ async fn host() -> TestHost {
 }
 
 /// A host set up by `configure`.
-async fn host_with(configure: impl FnOnce(&mut Config)) -> TestHost {
+async fn host_with(configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> TestHost {
     TestHost::new(programs!(), configure).await
 }
 

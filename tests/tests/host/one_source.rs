@@ -10,7 +10,7 @@ const FOREVER: u32 = 100_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_candidate_has_the_same_verdict_with_every_backend() {
-    let host = host_with(|config| config.wall_clock_factor = FOREVER).await;
+    let host = host_with(|config| config.wall_clock_factor(FOREVER)).await;
     let mut used = BTreeSet::new();
     let mut failures = Vec::new();
     for candidate in Candidate::all() {

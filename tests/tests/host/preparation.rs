@@ -141,7 +141,7 @@ async fn each_way_to_fail_has_its_own_error() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_that_depends_on_the_code_alone_is_remembered_even_by_the_next_host() {
-    let mut host = host_with(|config| config.prepare_retry_interval = Duration::ZERO).await;
+    let mut host = host_with(|config| config.prepare_retry_interval(Duration::ZERO)).await;
     let scripts = [OnPrepare::RejectInPrevalidation, OnPrepare::FailToCompile];
     let pvfs = scripts.map(|prepare| Script::prepare(prepare).pvf());
     let mut errors = vec![];
@@ -165,7 +165,7 @@ async fn a_failure_that_depends_on_the_code_alone_is_remembered_even_by_the_next
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_that_may_pass_is_not_remembered_by_the_next_host() {
-    let host = host_with(|config| config.prepare_retry_interval = DAY).await;
+    let host = host_with(|config| config.prepare_retry_interval(DAY)).await;
     let request = approval(Script::prepare(OnPrepare::Abort).pvf());
     for _ in 0..2 {
         let verdict = host.validate(request.clone()).await.verdict;
@@ -184,11 +184,8 @@ async fn a_failure_that_may_pass_is_not_remembered_by_the_next_host() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_that_may_pass_is_tried_again_as_often_as_configured() {
-    let host = host_with(|config| {
-        config.prepare_retry_interval = Duration::ZERO;
-        config.prepare_retries = 3;
-    })
-    .await;
+    let host =
+        host_with(|config| config.prepare_retry_interval(Duration::ZERO).prepare_retries(3)).await;
     let request = approval(Script::prepare(OnPrepare::Abort).pvf());
     for _ in 0..2 {
         let verdict = host.validate(request.clone()).await.verdict;
@@ -203,7 +200,7 @@ async fn a_failure_that_may_pass_is_tried_again_as_often_as_configured() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_precheck_tries_once() {
-    let host = host_with(|config| config.prepare_retry_interval = Duration::ZERO).await;
+    let host = host_with(|config| config.prepare_retry_interval(Duration::ZERO)).await;
     let pvf = Script::prepare(OnPrepare::Abort).pvf();
     for _ in 0..2 {
         let answer = host.precheck(pvf.clone()).await;
@@ -215,7 +212,7 @@ async fn a_precheck_tries_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_preparation_whose_worker_was_killed_is_done_again() {
-    let host = host_with(|config| config.prepare_retry_interval = Duration::ZERO).await;
+    let host = host_with(|config| config.prepare_retry_interval(Duration::ZERO)).await;
     let worker = host.worker(WorkerKind::Prepare);
     let _stopped = processes::stop(worker).await;
     let request = approval(Script::default().pvf());
@@ -228,7 +225,7 @@ async fn a_preparation_whose_worker_was_killed_is_done_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn until_it_is_time_to_try_again_the_last_failure_is_the_answer() {
-    let host = host_with(|config| config.prepare_retry_interval = DAY).await;
+    let host = host_with(|config| config.prepare_retry_interval(DAY)).await;
     let worker = host.worker(WorkerKind::Prepare);
     let _stopped = processes::stop(worker).await;
     let request = approval(Script::default().pvf());
@@ -300,7 +297,7 @@ async fn compressed_code_is_decompressed_within_its_limit() {
     let script = Script::default().bytes();
     let bloated = [script.clone(), vec![0; 100_000]].concat();
     let code = |bytes: &[u8]| Code::new(compression::compress(bytes, 3).unwrap());
-    let host = host_with(|config| config.code_limit = script.len()).await;
+    let host = host_with(|config| config.code_limit(script.len())).await;
     let request = approval(Pvf::new(code(&script)));
     assert_eq!(valid_head(host.validate(request.clone()).await), hash_head(&request));
     let answer = host.precheck(Pvf::new(code(&bloated))).await;
@@ -377,7 +374,7 @@ async fn the_backend_that_the_parameters_name_is_used_and_its_artifacts_are_kept
 
 #[tokio::test(flavor = "multi_thread")]
 async fn code_that_no_backend_recognises_goes_to_the_default_one() {
-    let host = host_with(|config| config.default_backend = Some(scripted::TWIN_ID)).await;
+    let host = host_with(|config| config.default_backend(Some(scripted::TWIN_ID))).await;
     let answer = host.precheck(Pvf::new(Code::new(*b"what is this?"))).await;
     assert!(matches!(answer, Err(PrepareError::Prevalidation(_))), "{answer:?}");
     assert_eq!(host.scratch().entries()[0].id.backend, scripted::TWIN_ID);

@@ -18,17 +18,13 @@ const OTHER_LEAF: Hash = Hash([2; 32]);
 const ANCESTOR: Hash = Hash([3; 32]);
 
 fn activate(leaf: Hash, ancestors: &[Hash]) -> ActiveLeavesUpdate {
-    ActiveLeavesUpdate { activated: Some((leaf, ancestors.to_vec())), deactivated: vec![] }
+    ActiveLeavesUpdate::new(Some((leaf, ancestors.to_vec())), vec![])
 }
 
 // Preparing
 
 async fn host_with_prepare_caps(soft: usize, hard: usize) -> TestHost {
-    host_with(|config| {
-        config.prepare_workers_soft_max = soft;
-        config.prepare_workers_hard_max = hard;
-    })
-    .await
+    host_with(|config| config.prepare_workers_soft_max(soft).prepare_workers_hard_max(hard)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,7 +103,7 @@ async fn a_waiting_preparation_starts_at_once_when_an_approval_joins_it_and_the_
 #[tokio::test(flavor = "multi_thread")]
 async fn each_class_gets_its_share_and_none_is_starved() {
     const EACH: usize = 20;
-    let host = host_with(|config| config.execute_workers_max = 1).await;
+    let host = host_with(|config| config.execute_workers_max(1)).await;
     let pvf = Script::default().pvf();
     host.precheck(pvf.clone()).await.unwrap();
     let holder = host.occupy().await;
@@ -161,7 +157,7 @@ fn dispute_approval_system_backing(kind: pvf_host_core::ValidationKind) -> usize
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_more_is_executed_at_once_than_configured() {
-    let host = host_with(|config| config.execute_workers_max = 2).await;
+    let host = host_with(|config| config.execute_workers_max(2)).await;
     let first = host.occupy().await;
     let second = host.occupy().await;
     let waiting = host.submit(dispute(Script::default().pvf())).await;
@@ -176,7 +172,7 @@ async fn no_more_is_executed_at_once_than_configured() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_candidates_at_once_each_get_their_own_verdict() {
-    let host = host_with(|config| config.execute_workers_max = 2).await;
+    let host = host_with(|config| config.execute_workers_max(2)).await;
     let scripts: Vec<_> = (0..5).map(Script::salted).collect();
     let requests = (0..100_u32).map(|n| {
         let pvf = scripts[n as usize % scripts.len()].pvf();
@@ -202,7 +198,7 @@ async fn a_hundred_candidates_at_once_each_get_their_own_verdict() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_class_makes_its_callers_wait_and_no_others() {
-    let host = host_with(|config| config.queue_capacity = 1).await;
+    let host = host_with(|config| config.queue_capacity(1)).await;
     let pvf = Script::default().pvf();
     host.precheck(pvf.clone()).await.unwrap();
     let holder = host.occupy().await;
@@ -220,7 +216,7 @@ async fn a_full_class_makes_its_callers_wait_and_no_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_caller_that_waits_for_a_place_can_go_away() {
-    let host = host_with(|config| config.queue_capacity = 1).await;
+    let host = host_with(|config| config.queue_capacity(1)).await;
     let pvf = Script::default().pvf();
     host.precheck(pvf.clone()).await.unwrap();
     let holder = host.occupy().await;
@@ -237,7 +233,7 @@ async fn a_caller_that_waits_for_a_place_can_go_away() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn backing_that_waits_to_be_executed_is_dropped_with_its_relay_parent() {
-    let host = host_with(|config| config.execute_workers_max = 1).await;
+    let host = host_with(|config| config.execute_workers_max(1)).await;
     let pvf = Script::default().pvf();
     host.precheck(pvf.clone()).await.unwrap();
     host.update_active_leaves(activate(LEAF, &[ANCESTOR])).await;
@@ -247,10 +243,7 @@ async fn backing_that_waits_to_be_executed_is_dropped_with_its_relay_parent() {
     let on_other = host.submit(backing(pvf.clone(), OTHER_LEAF)).await;
     let unaffected = [host.submit(approval(pvf.clone())).await, host.submit(dispute(pvf)).await];
     // The leaf goes; one of its ancestors may still be built on.
-    let update = ActiveLeavesUpdate {
-        activated: Some((OTHER_LEAF, vec![ANCESTOR])),
-        deactivated: vec![LEAF],
-    };
+    let update = ActiveLeavesUpdate::new(Some((OTHER_LEAF, vec![ANCESTOR])), vec![LEAF]);
     host.update_active_leaves(update).await;
     assert_eq!(on_leaf.await.verdict, Err(ValidationError::ExecutionDeadline));
     drop(holder);
@@ -273,7 +266,7 @@ async fn backing_that_waits_for_its_artifact_is_dropped_with_its_relay_parent() 
     let alone = host.submit(backing(Script::salted(0).pvf(), LEAF)).await;
     let shared = host.submit(backing(Script::salted(1).pvf(), LEAF)).await;
     let approval = host.submit(approval(Script::salted(1).pvf())).await;
-    let update = ActiveLeavesUpdate { activated: None, deactivated: vec![LEAF] };
+    let update = ActiveLeavesUpdate::new(None, vec![LEAF]);
     host.update_active_leaves(update).await;
     for late in [alone, shared] {
         assert_eq!(late.await.verdict, Err(ValidationError::ExecutionDeadline));
@@ -292,10 +285,9 @@ async fn backing_that_is_being_executed_may_end_after_its_deadline() {
     let pvf = Script::default().pvf();
     host.validate(backing(pvf.clone(), LEAF)).await.verdict.unwrap();
     let stopped = processes::stop(host.worker(WorkerKind::Execute)).await;
-    let request =
-        ValidationRequest { timeout: Some(Duration::from_secs(600)), ..backing(pvf, LEAF) };
+    let request = backing(pvf, LEAF).with_timeout(Duration::from_secs(600));
     let running = host.submit(request).await;
-    let update = ActiveLeavesUpdate { activated: None, deactivated: vec![LEAF] };
+    let update = ActiveLeavesUpdate::new(None, vec![LEAF]);
     host.update_active_leaves(update).await;
     host.settle().await;
     drop(stopped);

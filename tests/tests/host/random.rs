@@ -23,7 +23,7 @@ fn code(seed: u64) -> Vec<u8> {
 
 /// Prechecks `count` random modules, and returns how many met with which fate.
 async fn precheck(first: u64, count: u64) -> BTreeMap<&'static str, u64> {
-    let host = host_with(|config| config.prepare_workers_soft_max = 2).await;
+    let host = host_with(|config| config.prepare_workers_soft_max(2)).await;
     let fates = stream::iter(first..first + count).map(async |seed| {
         match host.precheck(Pvf::new(Code::new(code(seed)))).await {
             Ok(_) => "accepted",

@@ -242,7 +242,7 @@ async fn metering_changes_no_verdict_and_counts_what_it_always_counted() {
         let limited = async |limit| {
             let params = ExecutorParams::new(vec![ExecutorParam::MaxGas(limit)]);
             let pvf = request.pvf.clone().with_params(params);
-            let validation = host.validate(ValidationRequest { pvf, ..request.clone() }).await;
+            let validation = host.validate(request.clone().with_pvf(pvf)).await;
             (validation.verdict, validation.execute.unwrap().gas_used)
         };
         for limit in [u64::MAX, gas] {

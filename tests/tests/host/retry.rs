@@ -29,7 +29,7 @@ impl ValidationBackend for Fake {
         tokio::time::sleep(self.takes).await;
         let verdict = self.verdicts.lock().unwrap().pop_front();
         let verdict = verdict.expect("no more attempts than expected");
-        Validation { verdict, backend: None, prepare: None, execute: None, retried: vec![] }
+        Validation::new(verdict)
     }
 
     async fn precheck(&self, _: Pvf) -> Result<PrepareReport, PrepareError> {
@@ -159,7 +159,7 @@ async fn a_second_failure_to_load_makes_the_candidate_invalid() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_tried_again_when_the_execution_timeout_has_passed() {
     let seconds = Duration::from_secs;
-    let within = |timeout| ValidationRequest { timeout: Some(seconds(timeout)), ..any() };
+    let within = |timeout| any().with_timeout(seconds(timeout));
     for (error, delay) in transient() {
         let attempts = [error.clone(), valid()];
         let (_, count, _) = retried(within(10), seconds(8), attempts.clone()).await;
@@ -227,7 +227,7 @@ async fn a_candidate_whose_job_died_once_gets_its_verdict() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_candidate_that_always_kills_its_job_is_given_up_after_the_second_time() {
-    let host = host_with(|config| config.execute_workers_max = 1).await;
+    let host = host_with(|config| config.execute_workers_max(1)).await;
     let request = approval(Script::call(OnCall::Abort).pvf());
     let verdict = validate_with_retry(&*host, request).await.verdict;
     assert!(matches!(
@@ -287,7 +287,7 @@ async fn preparing_anew_is_no_reason_to_run_out_of_time() {
     };
     // Less than preparing takes.
     let timeout = Some(Duration::from_millis(100));
-    let request = ValidationRequest { timeout, ..approval(script.pvf()) };
+    let request = approval(script.pvf()).with_timeout(timeout);
     refusals::order(&host.scratch().worker(), 1);
     let validation = validate_with_retry(&*host, request.clone()).await;
     assert_eq!(validation.retried.len(), 1);
@@ -298,11 +298,7 @@ async fn preparing_anew_is_no_reason_to_run_out_of_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_candidates_of_an_artifact_that_is_refused_need_one_new_preparation() {
-    let host = host_with(|config| {
-        config.hot_workers_max = 0;
-        config.execute_workers_max = 3;
-    })
-    .await;
+    let host = host_with(|config| config.hot_workers_max(0).execute_workers_max(3)).await;
     let request = approval(Script::load(OnLoad::FailIfRefused).pvf());
     host.precheck(request.pvf.clone()).await.unwrap();
     refusals::order(&host.scratch().worker(), 1);
@@ -321,11 +317,7 @@ async fn many_candidates_of_an_artifact_that_is_refused_need_one_new_preparation
 #[tokio::test(flavor = "multi_thread")]
 async fn many_candidates_of_an_artifact_that_is_always_refused_need_one_new_preparation() {
     const COUNT: usize = 20;
-    let host = host_with(|config| {
-        config.hot_workers_max = 0;
-        config.execute_workers_max = 3;
-    })
-    .await;
+    let host = host_with(|config| config.hot_workers_max(0).execute_workers_max(3)).await;
     let request = approval(Script::load(OnLoad::Fail).pvf());
     // All of them are there before the first one is executed.
     host.heads_up([request.pvf.clone()]).await;

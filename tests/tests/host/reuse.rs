@@ -237,7 +237,7 @@ async fn functions_damaged_while_no_host_ran_take_no_artifact_along() {
 #[tokio::test(flavor = "multi_thread")]
 async fn functions_go_with_their_artifact() {
     // Thrown away because it was damaged.
-    let host = host_with(|config| config.hot_workers_max = 0).await;
+    let host = host_with(|config| config.hot_workers_max(0)).await;
     given(&host, keeps(101).pvf()).await;
     let (artifact, path) = (host.scratch().artifact(&keeps(101)), functions(&host, &keeps(101)));
     assert!(path.exists());
@@ -253,12 +253,12 @@ async fn functions_go_with_their_artifact() {
     // In need of room: what is kept counts, and goes.
     let report = host.precheck(keeps(1000).pvf()).await.unwrap();
     let path = functions(&host, &keeps(1000));
-    let limits = |max_size| PruneLimits { max_size, min_age: Duration::ZERO };
+    let limits = |max_size| PruneLimits::new(max_size, Duration::ZERO);
     let both = fs::metadata(&path).unwrap().len() + report.artifact_size;
-    let host = host.restart_with(|config| config.prune_limits = limits(both)).await;
+    let host = host.restart_with(|config| config.prune_limits(limits(both))).await;
     host.settle().await;
     assert!(path.exists());
-    let host = host.restart_with(|config| config.prune_limits = limits(both - 1)).await;
+    let host = host.restart_with(|config| config.prune_limits(limits(both - 1))).await;
     pvf_tests::eventually("there is room", || host.scratch().entries().is_empty()).await;
     assert!(!path.exists());
     host.shut_down().await;

@@ -32,7 +32,7 @@ fn possibly_invalid(validation: Validation) -> PossiblyInvalid {
 }
 
 fn with_block(request: ValidationRequest, block: Vec<u8>) -> ValidationRequest {
-    ValidationRequest { pov: Arc::new(PoV { block_data: block.into() }), ..request }
+    request.with_pov(Arc::new(PoV { block_data: block.into() }))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,7 +59,7 @@ async fn an_extension_of_the_parameters_reaches_the_code() {
         scheduling_parent: Hash([2; 32]),
     };
     let plain = approval(Script::default().pvf());
-    let request = ValidationRequest { extension: Some(extension), ..plain.clone() };
+    let request = plain.clone().with_extension(extension);
     let expected = hash_head(&request);
     assert_ne!(expected, hash_head(&plain));
     assert_eq!(valid_head(validated(request).await), expected);
@@ -209,7 +209,7 @@ async fn a_worker_killed_from_outside_leaves_the_candidate_possibly_invalid() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_that_kills_its_worker_harms_only_its_own_candidate() {
     // It can't, if anything is held against it.
-    let host = host_with(|config| config.sandbox = no_sandbox()).await;
+    let host = host_with(|config| config.sandbox(no_sandbox())).await;
     let reason =
         possibly_invalid(host.validate(approval(Script::call(OnCall::KillWorker).pvf())).await);
     assert!(matches!(reason, PossiblyInvalid::AmbiguousWorkerDeath(_)), "{reason:?}");
@@ -252,7 +252,7 @@ async fn a_worker_that_is_killed_while_it_loads_leaves_the_candidate_possibly_in
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_block_that_does_not_decompress_within_the_limit_makes_the_candidate_invalid() {
-    let host = host_with(|config| config.pov_limit = 1000).await;
+    let host = host_with(|config| config.pov_limit(1000)).await;
     let pvf = Script::default().pvf();
     let compressed = |len| compression::compress(&vec![0; len], 3).unwrap();
     let fits = approval_of(pvf.clone(), vec![0; 1000]);
@@ -269,7 +269,7 @@ async fn a_block_that_does_not_decompress_within_the_limit_makes_the_candidate_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_limit_on_decompression_holds_for_compressed_blocks_only() {
-    let host = host_with(|config| config.pov_limit = 1000).await;
+    let host = host_with(|config| config.pov_limit(1000)).await;
     let request = approval_of(Script::default().pvf(), vec![0; 1001]);
     assert_eq!(valid_head(host.validate(request.clone()).await), hash_head(&request));
     host.shut_down().await;

@@ -124,11 +124,10 @@ async fn a_guest_that_goes_wrong_makes_its_candidate_invalid() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_that_never_ends_is_stopped() {
-    let host = host_with(|config| config.wall_clock_factor = 100_000).await;
+    let host = host_with(|config| config.wall_clock_factor(100_000)).await;
     let pvf = guest_that("(loop (br 0)) unreachable");
     for _ in 0..2 {
-        let request =
-            ValidationRequest { timeout: Some(Duration::from_millis(50)), ..approval(pvf.clone()) };
+        let request = approval(pvf.clone()).with_timeout(Duration::from_millis(50));
         let verdict = host.validate(request).await.verdict;
         assert_eq!(verdict, Err(InvalidCandidate::HardTimeout.into()));
     }

@@ -28,12 +28,14 @@ use std::{
 // Worker programs
 
 async fn start_error(scratch: &Scratch) -> StartError {
-    start_error_within(scratch, scratch.config().spawn_timeout).await
+    start_error_with(scratch, scratch.config()).await
 }
 
 async fn start_error_within(scratch: &Scratch, timeout: Duration) -> StartError {
-    let mut config = scratch.config();
-    config.spawn_timeout = timeout;
+    start_error_with(scratch, scratch.config().spawn_timeout(timeout)).await
+}
+
+async fn start_error_with(scratch: &Scratch, config: ConfigBuilder) -> StartError {
     let error = scratch.start(config).await.expect_err("there is no worker");
     scratch.assert_nothing_is_left().await;
     error
@@ -89,7 +91,7 @@ async fn a_program_that_says_nothing_is_given_up_and_ended_with_all_that_it_star
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_stands_by_takes_the_first_artifact_and_is_replaced() {
-    let host = host_with(|config| config.standby_worker = true).await;
+    let host = host_with(|config| config.standby_worker(true)).await;
     let standby = host.worker(WorkerKind::Execute);
     assert!(host.jobs().is_empty(), "it has nothing to fork");
     let first = Script::default().pvf();
@@ -107,7 +109,7 @@ async fn a_worker_that_stands_by_takes_the_first_artifact_and_is_replaced() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_that_dies_on_standby_is_missed_by_nobody() {
-    let host = host_with(|config| config.standby_worker = true).await;
+    let host = host_with(|config| config.standby_worker(true)).await;
     processes::kill(host.worker(WorkerKind::Execute)).await;
     valid_head(host.validate(approval(Script::default().pvf())).await);
     eventually("another one stands by", || host.workers(WorkerKind::Execute).len() == 2).await;
@@ -155,8 +157,7 @@ fn result(of_call: i32) -> io::Result<()> {
 async fn an_ordinary_program_is_no_worker() {
     for program in ["/bin/cat", "/bin/true", "/bin/false"] {
         let scratch = scratch();
-        let mut config = scratch.config();
-        config.worker_program = WorkerProgram::Path(PathBuf::from(program));
+        let config = scratch.config().worker_program(WorkerProgram::Path(PathBuf::from(program)));
         let error = scratch.start(config).await.expect_err("it is no worker");
         assert!(matches!(error, StartError::Worker(_)), "{program}: {error:?}");
         scratch.assert_nothing_is_left().await;
@@ -279,7 +280,7 @@ async fn the_second_candidate_of_some_code_finds_a_worker_that_has_it_loaded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_worker_that_was_not_used_for_longest_makes_room() {
     for (max, starts) in [(0, 4), (1, 4), (2, 3), (3, 3)] {
-        let host = host_with(|config| config.hot_workers_max = max).await;
+        let host = host_with(|config| config.hot_workers_max(max)).await;
         for salt in [0, 1, 0, 2] {
             valid_head(host.validate(approval(Script::salted(salt).pvf())).await);
         }
@@ -292,7 +293,7 @@ async fn the_worker_that_was_not_used_for_longest_makes_room() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_are_kept_as_long_as_their_artifacts_together_are_small_enough() {
-    let host = host_with(|config| config.hot_workers_max_size = 2500).await;
+    let host = host_with(|config| config.hot_workers_max_size(2500)).await;
     for salt in 0..4 {
         let script = Script::prepare(OnPrepare::SucceedWithPadding(500)).salt(salt);
         let validation = host.validate(approval(script.pvf())).await;
@@ -399,7 +400,7 @@ async fn workers_that_die_one_after_the_other_stop_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "is no test, but the host of one"]
 async fn a_host_to_be_killed() {
-    let host = host_with(|config| config.prepare_workers_soft_max = 2).await;
+    let host = host_with(|config| config.prepare_workers_soft_max(2)).await;
     println!("{}", host.scratch().worker().display());
     host.heads_up([Script::prepare(OnPrepare::SpinForever).pvf()]).await;
     let sleeping = approval(Script::call(OnCall::SleepForever).pvf());
@@ -536,10 +537,8 @@ async fn each_worker_is_in_a_control_group_of_its_own_as_long_as_it_lives() {
         let entries = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
         entries.filter(|path| path.is_dir()).collect()
     };
-    let host = host_with(|config| {
-        config.sandbox = Sandbox::default().in_control_group(&directory);
-    })
-    .await;
+    let host =
+        host_with(|config| config.sandbox(Sandbox::default().in_control_group(&directory))).await;
     valid_head(host.validate(approval(Script::default().pvf())).await);
     host.rest().await;
     let all = host.scratch().processes();
@@ -578,14 +577,12 @@ fn control_group() -> Option<PathBuf> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_control_group_that_is_none_keeps_no_host_from_its_work() {
-    let host = host_with(|config| {
-        let ordinary = config.cache_dir.with_file_name("ordinary");
-        fs::create_dir(&ordinary).unwrap();
-        config.sandbox = Sandbox::default().in_control_group(ordinary);
-    })
-    .await;
+    let scratch = scratch();
+    let ordinary = scratch.cache().with_file_name("ordinary");
+    fs::create_dir(&ordinary).unwrap();
+    let sandbox = Sandbox::default().in_control_group(&ordinary);
+    let host = scratch.start(scratch.config().sandbox(sandbox)).await.unwrap();
     valid_head(host.validate(approval(Script::default().pvf())).await);
-    let ordinary = host.scratch().cache().with_file_name("ordinary");
     assert_eq!(fs::read_dir(ordinary).unwrap().count(), 0);
     host.shut_down().await;
 }

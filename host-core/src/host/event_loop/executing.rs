@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 
 impl EventLoop {
     pub(super) fn start_executions(&mut self) {
-        while self.executing < self.config.execute_workers_max.max(1) {
+        while self.executing < self.config.execute_workers_max {
             let Some(id) = self.execute_queue.pop() else { return };
             let Some(request) = self.requests.get_mut(&id) else { continue };
             let (cancel, cancelled) = oneshot::channel();

@@ -67,6 +67,7 @@ pub mod limits {
 ///
 /// Written as text as `NAME=VALUE`, see the examples at each variant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Encode, Decode)]
+#[non_exhaustive]
 pub enum ExecutorParam {
     /// The pages of 64 KiB that a guest's memory may have, besides
     /// [`BASE_MEMORY_PAGES`](defaults::BASE_MEMORY_PAGES). `MaxMemoryPages=4096`
@@ -106,6 +107,7 @@ pub enum ExecutorParam {
 
 /// What code is prepared for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[non_exhaustive]
 pub enum PvfPrepKind {
     /// To find out whether the relay chain should accept it: strict, for every validator has to
     /// manage the same. `precheck`
@@ -116,6 +118,7 @@ pub enum PvfPrepKind {
 
 /// What a candidate is executed for, as far as the executor parameters tell it apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[non_exhaustive]
 pub enum PvfExecKind {
     /// To back it: strict, so that others will manage in time. `backing`
     Backing,
@@ -125,6 +128,7 @@ pub enum PvfExecKind {
 
 /// A family of host functions that is not there unless enabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[non_exhaustive]
 pub enum ExecutorHostFunction {
     /// Arithmetic on elliptic curves after Polkadot's RFC 163. `EccRfc163`
     #[codec(index = 1)]

@@ -9,7 +9,7 @@ use crate::{
     samples::Samples,
     timing::{precheck, validate},
 };
-use pvf_host_core::{Config, ValidationHost, ValidationRequest, sandbox::Measures};
+use pvf_host_core::{Config, ConfigError, ValidationHost, ValidationRequest, sandbox::Measures};
 use serde::Serialize;
 use std::{path::Path, time::Duration};
 
@@ -32,11 +32,9 @@ pub(super) struct CostJson {
 }
 
 /// The configuration of a host that does not keep code in, and is otherwise like another one.
-pub(super) fn bare(config: &Config, cache_dir: &Path) -> Config {
-    let mut config = config.clone();
-    config.cache_dir = cache_dir.to_owned();
-    config.sandbox = config.sandbox.only(Measures::none()).accept_insecure();
-    config
+pub(super) fn bare(config: &Config, cache_dir: &Path) -> Result<Config, ConfigError> {
+    let sandbox = config.sandbox().clone().only(Measures::none()).accept_insecure();
+    config.to_builder().cache_dir(cache_dir).sandbox(sandbox).build()
 }
 
 impl Cost {

@@ -155,9 +155,12 @@ impl Diagnosis {
 }
 
 async fn try_alone(config: &Config, measure: Measure) -> State {
-    let mut config = config.clone();
     let needed = measure.presupposes().iter().fold(Measures::none(), |set, it| set.with(*it));
-    config.sandbox = config.sandbox.only(needed.with(measure));
+    let sandbox = config.sandbox().clone().only(needed.with(measure));
+    let config = match config.to_builder().sandbox(sandbox).build() {
+        Ok(config) => config,
+        Err(error) => return State::Missing(error.to_string()),
+    };
     match try_sandbox(&config).await {
         Ok(findings) => findings
             .state(measure)

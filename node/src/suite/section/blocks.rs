@@ -76,7 +76,7 @@ fn goal(about: About<'_>, ratio: Result<f64, String>, transfers: usize) -> Goal 
 async fn measure(lab: &Lab<'_>, chain: &Chain, block: &Block) -> Result<Found, Failure> {
     let cache = TemporaryCache::new()?;
     let work = async |host: &_| on_host(lab, chain, block, host).await;
-    lab.on_host(&cache, |config| config.execute_workers_max = 1, work).await
+    lab.on_host(&cache, |config| config.execute_workers_max(1), work).await
 }
 
 async fn on_host(

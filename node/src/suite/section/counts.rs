@@ -72,7 +72,7 @@ async fn measure(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure> {
         }
         Ok(found)
     };
-    lab.on_host(&cache, |config| config.execute_workers_max = 1, work).await
+    lab.on_host(&cache, |config| config.execute_workers_max(1), work).await
 }
 
 const OF: (Unit, Better) = (Unit::Count, Better::Less);

@@ -162,7 +162,7 @@ async fn pvfs(lab: &Lab<'_>, guest: &Guest, count: usize) -> Result<Measured, Fa
             precheck(host, &pvf).await?;
             // The host has the artifact; the code would only be in the way.
             let pvf = Pvf { code: pvf.code.hash().into(), ..pvf };
-            requests.push(ValidationRequest { pvf, ..guest.request.clone() });
+            requests.push(guest.request.clone().with_pvf(pvf));
         }
         say(lab, guest, &format!("validating with {count} PVFs in rotation"));
         for request in &requests {
@@ -180,7 +180,7 @@ async fn pvfs(lab: &Lab<'_>, guest: &Guest, count: usize) -> Result<Measured, Fa
         }
         Ok(Measured { times, costs, memory: memory.end() })
     };
-    lab.on_host(&cache, |_| {}, work).await
+    lab.on_host(&cache, |config| config, work).await
 }
 
 /// The same guest as another PVF: with a custom section in WebAssembly; else with another limit on
@@ -223,7 +223,7 @@ async fn workers(lab: &Lab<'_>, guest: &Guest, count: usize) -> Result<Measured,
         }
         Ok(Measured { times, costs, memory: memory.end() })
     };
-    lab.on_host(&cache, |config| config.execute_workers_max = count, work).await
+    lab.on_host(&cache, |config| config.execute_workers_max(count), work).await
 }
 
 /// Blocks that grow.
@@ -238,7 +238,7 @@ async fn blocks(lab: &Lab<'_>, guest: &Guest, size: usize) -> Result<Measured, F
         let (times, _) = validate_many(host, &request, count, 1).await?;
         Ok(Measured { costs: times.clone(), times, memory: memory.end() })
     };
-    lab.on_host(&cache, |config| config.execute_workers_max = 1, work).await
+    lab.on_host(&cache, |config| config.execute_workers_max(1), work).await
 }
 
 /// Requests that are there at once.
@@ -268,7 +268,7 @@ async fn queued(lab: &Lab<'_>, guest: &Guest, count: usize) -> Result<Measured, 
         }
         Ok(Measured { times, costs, memory: memory.end() })
     };
-    lab.on_host(&cache, |config| config.queue_capacity = count.max(QUEUE), work).await
+    lab.on_host(&cache, |config| config.queue_capacity(count.max(QUEUE)), work).await
 }
 
 /// The most memory that this process, which is the host's, has resident from some moment on.

@@ -99,5 +99,5 @@ async fn measure(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure> {
         }
         Ok(found)
     };
-    lab.on_host(&cache, |config| config.execute_workers_max = 1, work).await
+    lab.on_host(&cache, |config| config.execute_workers_max(1), work).await
 }

@@ -53,7 +53,7 @@ async fn measure(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure> {
                 lab.say(about, "preparing");
                 let cache = TemporaryCache::new()?;
                 let work = async |host: &_| timed(host, &guest.request.pvf).await;
-                let (took, report) = lab.on_host(&cache, |_| {}, work).await?;
+                let (took, report) = lab.on_host(&cache, |config| config, work).await?;
                 ours.push(took);
                 reports.push(report);
             } else {
@@ -142,14 +142,14 @@ async fn after_an_upgrade(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure
         lab.say(about, "preparing in full");
         let cache = TemporaryCache::new()?;
         let work = async |host: &_| ahead(host, &new).await;
-        let (whole, of_whole) = lab.on_host(&cache, |_| {}, work).await?;
+        let (whole, of_whole) = lab.on_host(&cache, |config| config, work).await?;
         lab.say(about, "preparing again after an upgrade");
         let cache = TemporaryCache::new()?;
         let work = async |host: &_| {
             ahead(host, &old).await?;
             ahead(host, &new).await
         };
-        let (part, of_part) = lab.on_host(&cache, |_| {}, work).await?;
+        let (part, of_part) = lab.on_host(&cache, |config| config, work).await?;
         ratios.push(part.as_secs_f64() / whole.as_secs_f64());
         cpu_ratios.push(of_part.cost.cpu.as_secs_f64() / of_whole.cost.cpu.as_secs_f64());
         compiled.extend(of_part.functions.map(|functions| functions.compiled as f64));

@@ -11,7 +11,7 @@ use crate::{
     temporary::TemporaryCache,
     timing::{precheck, validate},
 };
-use pvf_host_core::{Config, ValidationHost};
+use pvf_host_core::{ConfigBuilder, ValidationHost};
 use std::time::Duration;
 
 /// How many times the artifact's load time it may take.
@@ -46,14 +46,14 @@ async fn measure(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure> {
     let cache = TemporaryCache::new()?;
     lab.say(about, "preparing");
     let prepare = async |host: &_| precheck(host, &guest.request.pvf).await;
-    lab.on_host(&cache, |_| {}, prepare).await?;
+    lab.on_host(&cache, |config| config, prepare).await?;
     let (mut restarts, mut alone) = (vec![], vec![]);
     for _ in 0..lab.scale.restarts {
         lab.say(about, "restarting");
         let work = async |host: &_| restart(host, guest).await;
-        restarts.push(lab.on_host(&cache, |_| {}, work).await?);
+        restarts.push(lab.on_host(&cache, |config| config, work).await?);
         lab.say(about, "restarting with no worker that stands by");
-        let configure = |config: &mut Config| config.standby_worker = false;
+        let configure = |config: ConfigBuilder| config.standby_worker(false);
         alone.push(lab.on_host(&cache, configure, work).await?);
     }
     let mut found = Found::default();

@@ -72,5 +72,5 @@ async fn measure(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure> {
         ));
         Ok(found)
     };
-    lab.on_host(&cache, |config| config.execute_workers_max = cores, work).await
+    lab.on_host(&cache, |config| config.execute_workers_max(cores), work).await
 }

@@ -81,5 +81,5 @@ async fn measure(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure> {
         found.figure(about, "artifact", (Unit::Bytes, Better::Less), [size]);
         Ok(found)
     };
-    lab.on_host(&cache, |config| config.execute_workers_max = 1, work).await
+    lab.on_host(&cache, |config| config.execute_workers_max(1), work).await
 }
