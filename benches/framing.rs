@@ -8,12 +8,13 @@ mod common;
 use criterion::{BenchmarkId, Criterion, Throughput};
 use parity_scale_codec::{DecodeAll, Encode};
 use pvf_host_core::{
+    TraceId,
     backend::{LogLevel, memory_file},
     worker::{
         frame::{Frame, FrameReader, FrameWriter, MAX_DESCRIPTORS},
         protocol::{
-            ExecuteMessage, ExecuteRequest, ExecuteResponse, JobOutcome, JobUsage, KeptLog,
-            LogLine, Numbered,
+            ExecuteMessage, ExecuteRequest, ExecuteResponse, ExecuteSteps, JobOutcome, JobUsage,
+            KeptLog, LogLine, Numbered,
         },
     },
 };
@@ -87,6 +88,7 @@ fn frames_with_descriptors(criterion: &mut Criterion) {
 /// What the host sends to have a candidate executed, and what it gets: encoded and decoded again.
 fn messages(criterion: &mut Criterion) {
     let request = ExecuteMessage::Execute(Numbered {
+        trace: TraceId::from_u64(1),
         id: 1000,
         message: ExecuteRequest {
             input_len: 5 << 20,
@@ -125,5 +127,7 @@ fn messages(criterion: &mut Criterion) {
 fn response(len: usize, log: KeptLog) -> Numbered<ExecuteResponse> {
     let usage = JobUsage { cpu: Duration::from_micros(200), peak_memory: 8 << 20 };
     let outcome = JobOutcome::Result(vec![0x5a; len]);
-    Numbered { id: 1000, message: ExecuteResponse { outcome, usage, gas_used: None, log } }
+    let steps = ExecuteSteps::default();
+    let message = ExecuteResponse { outcome, usage, gas_used: None, steps, log };
+    Numbered { id: 1000, trace: TraceId::from_u64(1), message }
 }

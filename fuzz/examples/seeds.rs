@@ -7,6 +7,7 @@
 
 use parity_scale_codec::{Compact, Encode};
 use pvf_host_core::{
+    TraceId,
     artifact::{
         ArtifactId, CacheKey, EnvironmentDigest,
         format::{BackendVersion, HEADER_LEN, Header, PrepareCost},
@@ -23,9 +24,11 @@ use pvf_host_core::{
     },
     sandbox::{Findings, Measure, Measures, State},
     worker::protocol::{
-        ByteRange, ExecuteMessage, ExecuteRequest, ExecuteResponse, FileIdentity, HostHello,
-        JobOutcome, JobUsage, KeptLog, LinkedBackend, LoadRequest, LoadResponse, LogLine, Numbered,
-        PACKAGE_VERSION, PROTOCOL_VERSION, PrepareJobError, PrepareRequest, PrepareResponse, WorkerHello,
+        ByteRange, ExecuteJobSteps, ExecuteMessage, ExecuteRequest, ExecuteResponse, ExecuteSteps,
+        FileIdentity, HostHello, JobOutcome, JobUsage, KeptLog, LinkedBackend, LoadRequest,
+        LoadResponse, LogLine, Numbered,
+        PACKAGE_VERSION, PROTOCOL_VERSION, PrepareJobError, PrepareRequest, PrepareResponse,
+        PrepareSteps, WorkerHello,
     },
 };
 use pvf_host_functions::testing::{calls::selector, noise};
@@ -176,8 +179,9 @@ fn worker_messages() {
         pov_limit: 16 << 20,
         cpu_limit: second,
     };
-    // The number comes first.
-    let numbered = |message: Vec<u8>| [5u64.encode(), message].concat();
+    // The number comes first, and then what the message is about.
+    let trace = TraceId::from_u64(0x0123_4567_89ab_cdef);
+    let numbered = |message: Vec<u8>| [5u64.encode(), trace.encode(), message].concat();
     let mut log = KeptLog::default();
     log.push(LogLine {
         level: LogLevel::Info,
@@ -187,7 +191,9 @@ fn worker_messages() {
     log.count_dropped(1);
     let response = |outcome| {
         let log = log.clone();
-        numbered(ExecuteResponse { outcome, usage, gas_used: Some(1000), log }.encode())
+        let job = ExecuteJobSteps { decompress: Duration::ZERO, call: second };
+        let steps = ExecuteSteps { fork: Duration::ZERO, run: second, job };
+        numbered(ExecuteResponse { outcome, usage, gas_used: Some(1000), steps, log }.encode())
     };
     let message = |index: u8, name: &str, message: Vec<u8>| {
         write("worker_messages", name, &[vec![index], message].concat());
@@ -226,9 +232,10 @@ fn worker_messages() {
         memory_limit: Some(1 << 30),
     };
     message(2, "prepare-request", numbered(prepare.encode()));
-    message(3, "prepared", numbered(PrepareResponse { result: Ok(None), usage }.encode()));
+    let steps = PrepareSteps { run: second, ..PrepareSteps::default() };
+    message(3, "prepared", numbered(PrepareResponse { result: Ok(None), usage, steps }.encode()));
     let refused = PrepareJobError::Backend(BackendPrepareError::Compilation("no".into()));
-    message(3, "not-prepared", numbered(PrepareResponse { result: Err(refused), usage }.encode()));
+    message(3, "not-prepared", numbered(PrepareResponse { result: Err(refused), usage, steps }.encode()));
     let id = ArtifactId {
         code_hash: CodeHash::from(Hash([1; 32])),
         prep_hash: ExecutorParamsPrepHash::from(Hash([2; 32])),
@@ -238,8 +245,9 @@ fn worker_messages() {
     let checksum = key.checksum(b"payload");
     let load = LoadRequest { backend: WASMTIME, params: some_params(), key, checksum };
     message(4, "load-request", numbered(load.encode()));
-    message(5, "loaded", numbered(LoadResponse::Ready { load: Duration::from_millis(1) }.encode()));
-    message(6, "execute", ExecuteMessage::Execute(Numbered { id: 5, message: request.clone() }).encode());
+    let ready = LoadResponse::Ready { load: second, verify: Duration::from_millis(1) };
+    message(5, "loaded", numbered(ready.encode()));
+    message(6, "execute", ExecuteMessage::Execute(Numbered { id: 5, trace, message: request.clone() }).encode());
     message(7, "execute-request", request.encode());
     message(8, "result", response(JobOutcome::Result(vec![1, 2, 3])));
     let trap = JobOutcome::Failed(ExecuteError::Trap("unreachable".into()));

@@ -13,6 +13,7 @@
 //! * [`artifact`] is compiled code, and the cache that it lies in,
 //! * [`worker`] is the protocol between the host and its worker processes,
 //! * [`sandbox`] is what keeps those from the rest of the machine,
+//! * [`metrics`] is what a host measures,
 //! * [`text`] makes harmless what they and guests say.
 //!
 //! The host executes nothing itself. It starts its own program again as a worker, so a program that
@@ -26,12 +27,14 @@ mod error;
 #[doc(hidden)]
 pub mod failpoint;
 mod host;
+pub mod metrics;
 #[doc(hidden)]
 pub mod parts;
 pub mod primitives;
 mod retry;
 pub mod sandbox;
 pub mod text;
+mod trace;
 pub mod worker;
 
 pub use code::{Code, CodeProvider, CodeSource, Pvf};
@@ -41,4 +44,6 @@ pub use host::{
     StartError, Statistics, Validation, ValidationHost, ValidationKind, ValidationRequest,
     detect_environment, start, try_sandbox,
 };
+pub use metrics::Metrics;
 pub use retry::{Decision, RetryCause, ValidationBackend, validate_with_retry};
+pub use trace::{Trace, TraceId};

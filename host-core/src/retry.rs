@@ -5,7 +5,8 @@
 
 use crate::{
     ActiveLeavesUpdate, InternalError, InvalidCandidate, PossiblyInvalid, PrepareError,
-    PrepareReport, Pvf, Validation, ValidationError, ValidationHost, ValidationRequest, text,
+    PrepareReport, Pvf, Trace, Validation, ValidationError, ValidationHost, ValidationRequest,
+    text,
 };
 use async_trait::async_trait;
 use std::{fmt, time::Duration};
@@ -56,7 +57,8 @@ impl ValidationBackend for ValidationHost {
 /// Validates a candidate, and tries again where that may help: once for each cause, and after what may
 /// have taken time never past the execution timeout.
 ///
-/// What was tried before is in [`Validation::retried`].
+/// What was tried before is in [`Validation::retried`]. All tries have one name in traces, and each its
+/// number.
 pub async fn validate_with_retry(
     backend: &(impl ValidationBackend + ?Sized),
     request: ValidationRequest,
@@ -64,8 +66,11 @@ pub async fn validate_with_retry(
     let start = Instant::now();
     let budget = request.effective_timeout();
     let mut retried = Vec::new();
+    let mut trace = request.trace.unwrap_or_else(Trace::unique);
     loop {
-        let mut validation = backend.validate(request.clone()).await;
+        let request = ValidationRequest { trace: Some(trace), ..request.clone() };
+        let mut validation = backend.validate(request).await;
+        let (id, attempt) = (trace.id, trace.attempt);
         let Err(error) = &validation.verdict else {
             return Validation { retried, ..validation };
         };
@@ -74,11 +79,14 @@ pub async fn validate_with_retry(
         match decision {
             Decision::Stands => return Validation { retried, ..validation },
             Decision::GiveUp(cause) => {
-                tracing::warn!(error = in_log(error), %cause, "not trying a validation again");
+                let error = in_log(error);
+                tracing::warn!(%id, attempt, error, %cause, "not trying a validation again");
                 return Validation { retried, ..validation };
             }
             Decision::Judge(reason) => {
                 tracing::warn!(
+                    %id,
+                    attempt,
                     error = in_log(error),
                     reason = in_log(&reason),
                     "judging a candidate after retrying"
@@ -88,8 +96,10 @@ pub async fn validate_with_retry(
             }
             Decision::Retry { cause, delay } => {
                 let delay_ms = delay.as_millis();
-                tracing::warn!(error = in_log(error), %cause, delay_ms, "trying a validation again");
+                let why = in_log(error);
+                tracing::warn!(%id, attempt, error = why, %cause, delay_ms, "trying a validation again");
                 retried.push(error.clone());
+                trace = trace.next();
                 tokio::time::sleep(delay).await;
             }
         }
@@ -133,6 +143,18 @@ impl fmt::Display for RetryCause {
 }
 
 impl RetryCause {
+    /// The name in metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::WorkerDeath => "worker_death",
+            Self::JobDeath => "job_death",
+            Self::JobError => "job_error",
+            Self::CorruptedArtifact => "corrupted_artifact",
+            Self::RuntimeConstruction => "runtime_construction",
+            Self::Internal => "internal",
+        }
+    }
+
     /// None for what is the same however often it is tried.
     fn of(error: &ValidationError) -> Option<Self> {
         match error {

@@ -348,7 +348,7 @@ pub(crate) fn failure(error: &ValidationError, what: &str) -> Failure {
 mod tests {
     use super::*;
     use pvf_host_core::{
-        InternalError, InvalidCandidate, PossiblyInvalid,
+        InternalError, InvalidCandidate, PossiblyInvalid, Trace, TraceId,
         artifact::PrepareCost,
         backend::FunctionCounts,
         backend::{BackendId, ExecuteError},
@@ -361,6 +361,7 @@ mod tests {
 
     fn prepare_report() -> PrepareReport {
         let mut report = PrepareReport::new(BackendId::from_static("wasmtime"));
+        report.trace = TraceId::from_u64(7);
         report.cached = true;
         report.cost = PrepareCost {
             wall: Duration::from_micros(12_345),
@@ -374,6 +375,7 @@ mod tests {
 
     fn execute_report() -> ExecuteReport {
         let mut report = ExecuteReport::default();
+        report.trace = TraceId::from_u64(7);
         report.wall = Duration::from_micros(1_500);
         report.cpu = Duration::from_micros(700);
         report.peak_memory = 2 << 20;
@@ -384,6 +386,7 @@ mod tests {
 
     fn validation(verdict: Result<ValidationResult, ValidationError>) -> Validation {
         let mut validation = Validation::new(verdict);
+        validation.trace = Some(Trace::first(TraceId::from_u64(7)));
         validation.backend = Some(BackendId::from_static("wasmtime"));
         validation.prepare = Some(prepare_report());
         validation.execute = Some(execute_report());

@@ -6,6 +6,7 @@
 use crate::processes;
 use parity_scale_codec::{Compact, Decode, DecodeAll, Encode};
 use pvf_host_core::{
+    TraceId,
     backend::{self, memory_file},
     primitives::ValidationResult,
     sandbox::{Measure, State},
@@ -13,9 +14,9 @@ use pvf_host_core::{
         WORKER_ARGUMENT,
         frame::{FrameReader, FrameWriter, MAX_DESCRIPTORS},
         protocol::{
-            ExecuteMessage, ExecuteResponse, HostHello, JobOutcome, JobUsage, KeptLog, LoadRequest,
-            LoadResponse, LogLine, MAX_FRAME, MAX_LOG, MAX_RESULT, Numbered, PrepareRequest,
-            PrepareResponse, WorkerKind,
+            ExecuteMessage, ExecuteResponse, ExecuteSteps, HostHello, JobOutcome, JobUsage,
+            KeptLog, LoadRequest, LoadResponse, LogLine, MAX_FRAME, MAX_LOG, MAX_RESULT, Numbered,
+            PrepareRequest, PrepareResponse, PrepareSteps, WorkerKind,
         },
     },
 };
@@ -68,6 +69,8 @@ pub enum Manners {
     Twitter,
     /// It answers with the number of another request.
     WrongId,
+    /// It answers on behalf of another request to the host.
+    WrongTrace,
     /// It answers before it is asked, with a number that no request has.
     AnswerEarly,
     /// It answers before it is asked, with the number that the request will have.
@@ -202,7 +205,8 @@ pub fn run_if_rude() {
         (_, Manners::ForgeResult | Manners::Chatter) => Place::Execute,
         (WorkerKind::Execute, _) => Place::Load,
     });
-    Rude { host: Host::new(), manners, place, kind, program }.serve();
+    let trace = TraceId::from_u64(0);
+    Rude { host: Host::new(), manners, place, kind, program, trace }.serve();
 }
 
 /// A worker on its way to the place where it misbehaves.
@@ -212,6 +216,8 @@ struct Rude {
     place: Place,
     kind: WorkerKind,
     program: PathBuf,
+    /// What the last request was about.
+    trace: TraceId,
 }
 
 /// An answer: a frame's content, and what goes beside it.
@@ -252,19 +258,22 @@ impl Rude {
         let request = self.host.hear();
         if self.kind == WorkerKind::Prepare {
             let request = Numbered::<PrepareRequest>::decode_all(&mut &request[..]);
-            let id = request.expect("the host wants an artifact").id;
-            self.misbehave(self.prepared(id));
+            let request = request.expect("the host wants an artifact");
+            self.trace = request.trace;
+            self.misbehave(self.prepared(request.id));
         }
         let request = Numbered::<LoadRequest>::decode_all(&mut &request[..]);
-        let id = request.expect("the host has an artifact").id;
+        let Numbered { id, trace, .. } = request.expect("the host has an artifact");
+        self.trace = trace;
         if self.place == Place::Load {
             self.misbehave(self.loaded(id));
         }
         self.go_on(&self.loaded(id), After::Loading, id + 1);
         let request = ExecuteMessage::decode_all(&mut &self.host.hear()[..]);
-        let Ok(ExecuteMessage::Execute(Numbered { id, .. })) = request else {
+        let Ok(ExecuteMessage::Execute(Numbered { id, trace, .. })) = request else {
             panic!("the host has a candidate, not {request:?}");
         };
+        self.trace = trace;
         if self.place == Place::Execute {
             self.misbehave(self.executed(id));
         }
@@ -315,6 +324,10 @@ impl Rude {
             let id = u64::decode(&mut &answer.bytes[..]).expect("an answer begins with a number");
             answer.bytes = with_number(&answer.bytes, id + 1);
         }
+        if self.manners == Manners::WrongTrace {
+            // It comes behind the number.
+            answer.bytes[8] ^= 1;
+        }
         self.host.misbehave(self.manners, &answer, self.limit());
         self.host.wait_for_the_end();
     }
@@ -333,8 +346,13 @@ impl Rude {
         write_at_once(&Manners::witness(&self.program), pid.as_bytes());
     }
 
+    fn numbered<M>(&self, id: u64, message: M) -> Numbered<M> {
+        Numbered { id, trace: self.trace, message }
+    }
+
     fn loaded(&self, id: u64) -> Answer {
-        Numbered { id, message: LoadResponse::Ready { load: Duration::ZERO } }.into()
+        let message = LoadResponse::Ready { load: Duration::ZERO, verify: Duration::ZERO };
+        self.numbered(id, message).into()
     }
 
     fn usage(&self) -> JobUsage {
@@ -358,9 +376,10 @@ impl Rude {
             outcome: JobOutcome::Result(result),
             usage: self.usage(),
             gas_used: None,
+            steps: ExecuteSteps::default(),
             log: KeptLog::default(),
         };
-        let mut answer = Answer::from(Numbered { id, message: response });
+        let mut answer = Answer::from(self.numbered(id, response));
         let line =
             |message| LogLine { level: backend::LogLevel::Info, target: String::new(), message };
         // The log comes last, and no honest worker makes one like this.
@@ -379,8 +398,12 @@ impl Rude {
     }
 
     fn prepared(&self, id: u64) -> Answer {
-        let message = PrepareResponse { result: Ok(None), usage: self.usage() };
-        let mut answer = Answer::from(Numbered { id, message });
+        let message = PrepareResponse {
+            result: Ok(None),
+            usage: self.usage(),
+            steps: PrepareSteps::default(),
+        };
+        let mut answer = Answer::from(self.numbered(id, message));
         answer.descriptors.extend(self.artifact());
         answer
     }

@@ -88,7 +88,7 @@ fn bound(name: &str) -> usize {
 }
 
 async fn count(counts: &mut Counts, request: &ValidationRequest, expected: &Outcome) {
-    let host = TestHost::new(programs!(), |_| {}).await;
+    let host = TestHost::new(programs!(), |config| config).await;
     let execute = async |times: usize| {
         for _ in 0..times {
             let verdict = host.validate(request.clone()).await.verdict;

@@ -1,6 +1,6 @@
 //! Where a guest's log lines go. In a program of its own, for the log belongs to the whole program.
 
-use pvf_host_core::{InvalidCandidate, ValidationRequest, worker::protocol::WorkerKind};
+use pvf_host_core::{InvalidCandidate, worker::protocol::WorkerKind};
 use pvf_tests::{OnCall, Script, TestHost, programs, request::approval, valid_head};
 use std::{
     fmt, fs,

@@ -4,7 +4,7 @@
 
 use pvf_host_core::{
     ConfigBuilder, InternalError, InvalidCandidate, PossiblyInvalid, PrepareError, Pvf,
-    ValidationError, ValidationRequest,
+    ValidationError,
     primitives::{ExecutorParam, ExecutorParams, PvfPrepKind},
     worker::protocol::WorkerKind,
 };
@@ -71,7 +71,12 @@ fn cases() -> Vec<(Place, Manners, End)> {
     );
     add(
         &[Place::Load, Place::Execute, Place::Prepare],
-        &[(Manners::WrongId, Death), (Manners::AnswerEarly, Death), (Manners::GuessId, Death)],
+        &[
+            (Manners::WrongId, Death),
+            (Manners::WrongTrace, Death),
+            (Manners::AnswerEarly, Death),
+            (Manners::GuessId, Death),
+        ],
     );
     add(
         // The first answer is a right one.

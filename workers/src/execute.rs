@@ -23,8 +23,9 @@ use pvf_host_core::{
     worker::{
         memory::{HOST_STACK, guest_memory, process_memory},
         protocol::{
-            ByteRange, ExecuteMessage, ExecuteRequest, ExecuteResponse, JobOutcome, JobUsage,
-            KeptLog, LoadRequest, LoadResponse, MAX_RESULT, Numbered,
+            ByteRange, ExecuteJobSteps, ExecuteMessage, ExecuteRequest, ExecuteResponse,
+            ExecuteSteps, JobOutcome, JobUsage, KeptLog, LoadRequest, LoadResponse, MAX_RESULT,
+            Numbered,
         },
     },
 };
@@ -42,7 +43,7 @@ use std::{
     os::fd::{AsFd, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
     slice, thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// The guest's entry point, as Polkadot defines it.
@@ -50,9 +51,9 @@ pub(crate) const ENTRY_POINT: &str = "validate_block";
 
 /// Works for the host until it is gone.
 pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), HostGone> {
-    let (Numbered { id, message: request }, descriptors) =
+    let (Numbered { id, trace, message: request }, descriptors) =
         host.receive::<Numbered<LoadRequest>>()?;
-    let numbered = |message: LoadResponse| Numbered { id, message };
+    let numbered = |message: LoadResponse| Numbered { id, trace, message };
     let Ok([artifact, input]) = <[OwnedFd; 2]>::try_from(descriptors) else {
         // The host has sent them, so it was the kernel that had none to give.
         let error = MachineError("no descriptors for the artifact and the input".into());
@@ -71,8 +72,9 @@ pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), H
             Ok(loaded)
         });
         match loaded {
-            Ok((artifact, input)) => {
-                host.send(&numbered(LoadResponse::Ready { load: start.elapsed() }), &[])?;
+            Ok((artifact, input, verify)) => {
+                let load = start.elapsed();
+                host.send(&numbered(LoadResponse::Ready { load, verify }), &[])?;
                 let params = &request.params;
                 let (spares, dying) = (VecDeque::with_capacity(SPARES), None);
                 Worker { host: &mut host, confinement, params, artifact, input, spares, dying }
@@ -103,24 +105,27 @@ pub(crate) fn on_guest_stack<T: Send>(
     })
 }
 
+/// Checks and loads an artifact, and maps the input. Says how long it took to check.
 fn load(
     request: &LoadRequest,
     artifact: OwnedFd,
     input: OwnedFd,
-) -> Result<(Box<dyn LoadedArtifact>, MmapRaw), LoadResponse> {
+) -> Result<(Box<dyn LoadedArtifact>, MmapRaw, Duration), LoadResponse> {
     let refused = |error: io::Error| LoadResponse::Failed(MachineError(error.to_string()).into());
     failpoint::reach(Point::WorkerLoad).map_err(refused)?;
     let descriptor =
         backend::find(&request.backend).map_err(|error| refused(io::Error::other(error)))?;
     let artifact = Artifact::from_sealed(artifact).map_err(refused)?;
+    let start = Instant::now();
     // These are the very bytes that the backend will use: nobody can change them any more.
     if request.key.checksum(artifact.bytes()) != request.checksum {
         return Err(LoadResponse::Corrupted);
     }
+    let verify = start.elapsed();
     let input = MmapOptions::new().map_raw_read_only(&File::from(input)).map_err(refused)?;
     let loaded =
         descriptor.execute.load(&artifact, &request.params).map_err(LoadResponse::Failed)?;
-    Ok((loaded, input))
+    Ok((loaded, input, verify))
 }
 
 /// What a job waits for.
@@ -140,6 +145,7 @@ struct Answer {
     /// The most memory that the job had resident, in bytes. Its own word: the kernel's would come only
     /// after the process has ended.
     peak_memory: u64,
+    steps: ExecuteJobSteps,
 }
 
 /// How a job's work ended. It can't claim what only its worker can know.
@@ -185,23 +191,26 @@ impl Worker<'_> {
     fn serve(mut self) -> Result<(), HostGone> {
         self.fork_ahead();
         loop {
-            let Numbered { id, message: request } = self.wait_for_request()?;
+            let Numbered { id, trace, message: request } = self.wait_for_request()?;
             // One that could not be forked ahead is forked again when it is needed.
+            let start = Instant::now();
             let job = self.spares.pop_front().map_or_else(|| self.fork(), Ok);
+            let fork = start.elapsed();
             let (message, job) = match job {
-                Ok(job) => self.execute(job, &request)?,
+                Ok(job) => self.execute(job, fork, &request)?,
                 Err(error) => {
                     let error = MachineError(format!("can't fork a job: {error}"));
                     let response = ExecuteResponse {
                         outcome: JobOutcome::Machine(error),
                         usage: JobUsage::default(),
                         gas_used: None,
+                        steps: ExecuteSteps { fork, ..ExecuteSteps::default() },
                         log: KeptLog::default(),
                     };
                     (response, None)
                 }
             };
-            self.host.send(&Numbered { id, message }, &[])?;
+            self.host.send(&Numbered { id, trace, message }, &[])?;
             // The one before it has ended long ago, and is reaped here if it was not before.
             self.dying = job;
             self.fork_ahead();
@@ -273,10 +282,12 @@ impl Worker<'_> {
         }
     }
 
-    /// Has a job execute a candidate. Gives it back if it may still have to be reaped.
+    /// Has a job execute a candidate that it took so long to come by. Gives it back if it may still have
+    /// to be reaped.
     fn execute(
         &mut self,
         mut job: Job,
+        fork: Duration,
         request: &ExecuteRequest,
     ) -> Result<(ExecuteResponse, Option<Job>), HostGone> {
         let start = Start {
@@ -284,6 +295,7 @@ impl Worker<'_> {
             compressed_block: request.compressed_block,
             pov_limit: request.pov_limit,
         };
+        let begin = Instant::now();
         // One that has died while it waited says nothing about the candidate. If another one can't be
         // had, that is seen below.
         if job.start(&start).is_err()
@@ -304,6 +316,12 @@ impl Worker<'_> {
                     }
                 }
             })?;
+        let run = begin.elapsed();
+        let steps = match &outcome {
+            Outcome::Answered(answer) => answer.steps,
+            _ => ExecuteJobSteps::default(),
+        };
+        let steps = ExecuteSteps { fork, run, job: steps };
         let (usage, job) = match &outcome {
             Outcome::Answered(answer) => {
                 // It can't have had more, whatever it says.
@@ -327,7 +345,7 @@ impl Worker<'_> {
             }
             Outcome::Killed => (JobOutcome::Cancelled, None),
         };
-        Ok((ExecuteResponse { outcome, usage, gas_used, log }, job))
+        Ok((ExecuteResponse { outcome, usage, gas_used, steps, log }, job))
     }
 }
 
@@ -340,16 +358,24 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &MmapRa
     // forked while the host still writes.
     let input = unsafe { slice::from_raw_parts(input.as_ptr(), input.len()) };
     let log = Box::new(JobLog::new(socket.clone()));
+    let mut steps = ExecuteJobSteps::default();
     let call = AssertUnwindSafe(|| {
         let input = input.get(..start.input_len as usize).unwrap_or(input);
         let limit = start.pov_limit as usize;
-        let input = match with_block_decompressed(input, start.compressed_block, limit) {
+        let begin = Instant::now();
+        let input = with_block_decompressed(input, start.compressed_block, limit);
+        if start.compressed_block.is_some() {
+            steps.decompress = begin.elapsed();
+        }
+        let input = match input {
             Ok(input) => input,
             Err(error) => return (End::PovDecompressionFailure(error), None),
         };
+        let begin = Instant::now();
         let called = failpoint::reach(Point::JobCall)
             .map_err(|error| MachineError(error.to_string()).into())
             .and_then(|()| artifact.call(ENTRY_POINT, &input, log));
+        steps.call = begin.elapsed();
         let end = match called {
             // Encoded anew, so that the host decodes nothing that the guest wrote.
             Ok(output) => match ValidationResult::from_guest_output(&output) {
@@ -366,7 +392,7 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &MmapRa
     });
     let (end, gas_used) =
         catch_unwind(call).unwrap_or_else(|panic| (End::Panicked(panic_message(&*panic)), None));
-    socket.answer(Answer { end, gas_used, peak_memory: peak_memory() })
+    socket.answer(Answer { end, gas_used, peak_memory: peak_memory(), steps })
 }
 
 /// The parameters with their block data decompressed, if `block` says where compressed ones lie.

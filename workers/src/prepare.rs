@@ -7,6 +7,7 @@ use crate::{
     confine::{self, Confinement},
     job::{Ending, Job, JobSocket, Outcome, Watch},
 };
+use parity_scale_codec::{Decode, Encode};
 use pvf_host_core::{
     backend::{self, Artifact, BackendDescriptor, FunctionCounts, Preparation, memory_file},
     failpoint::{self, Point},
@@ -14,7 +15,8 @@ use pvf_host_core::{
     worker::{
         memory::prepare_memory,
         protocol::{
-            JobUsage, MAX_FRAME, Numbered, PrepareJobError, PrepareRequest, PrepareResponse,
+            JobUsage, MAX_FRAME, Numbered, PrepareJobError, PrepareJobSteps, PrepareRequest,
+            PrepareResponse, PrepareSteps,
         },
     },
 };
@@ -25,17 +27,28 @@ use std::{
     io::{self, Write},
     os::fd::{AsFd, FromRawFd, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-/// What a job answers: how it went. The artifact is in the one memory file, and what is to be kept of its
-/// functions in the other.
-type Answer = Result<Option<FunctionCounts>, PrepareJobError>;
+/// What a job answers.
+#[derive(Debug, Encode, Decode)]
+struct Answer {
+    /// How it went. The artifact is in the one memory file, and what is to be kept of its functions in the
+    /// other.
+    result: Result<Option<FunctionCounts>, PrepareJobError>,
+    steps: PrepareJobSteps,
+}
+
+impl From<PrepareJobError> for Answer {
+    fn from(error: PrepareJobError) -> Self {
+        Self { result: Err(error), steps: PrepareJobSteps::default() }
+    }
+}
 
 /// Works for the host until it is gone.
 pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), HostGone> {
     loop {
-        let (Numbered { id, message: request }, descriptors) =
+        let (Numbered { id, trace, message: request }, descriptors) =
             host.receive::<Numbered<PrepareRequest>>()?;
         let mut descriptors = descriptors.into_iter();
         let (Some(code), earlier, None) =
@@ -43,16 +56,17 @@ pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), H
         else {
             return Err(HostGone::Broken("a request to prepare without the code".into()));
         };
-        match prepare(&mut host, confinement, &request, code, earlier)? {
+        let mut steps = PrepareSteps::default();
+        match prepare(&mut host, confinement, &request, code, earlier, &mut steps)? {
             Ok((Made { artifact, functions, counts }, usage)) => {
-                let message = PrepareResponse { result: Ok(counts), usage };
+                let message = PrepareResponse { result: Ok(counts), usage, steps };
                 let files = [Some(&artifact), functions.as_ref()].into_iter().flatten();
                 let files: Vec<_> = files.map(|file| file.file().as_fd()).collect();
-                host.send(&Numbered { id, message }, &files)?;
+                host.send(&Numbered { id, trace, message }, &files)?;
             }
             Err((error, usage)) => {
-                let message = PrepareResponse { result: Err(error), usage };
-                host.send(&Numbered { id, message }, &[])?;
+                let message = PrepareResponse { result: Err(error), usage, steps };
+                host.send(&Numbered { id, trace, message }, &[])?;
             }
         }
     }
@@ -73,7 +87,9 @@ fn prepare(
     request: &PrepareRequest,
     code: OwnedFd,
     earlier: Option<OwnedFd>,
+    steps: &mut PrepareSteps,
 ) -> Result<Prepared, HostGone> {
+    let start = Instant::now();
     let failed = |reason: String| (PrepareJobError::Io(reason), JobUsage::default());
     let descriptor = match backend::find(&request.backend) {
         Ok(descriptor) => descriptor,
@@ -106,6 +122,8 @@ fn prepare(
         Ok(job) => job,
         Err(error) => return Ok(Err(failed(format!("can't fork a job: {error}")))),
     };
+    steps.fork = start.elapsed();
+    let start = Instant::now();
     let Ending { outcome, .. } =
         job.supervise::<Answer>(request.cpu_limit, crate::cores(), host, |host| {
             match host.try_receive::<()>()? {
@@ -114,12 +132,16 @@ fn prepare(
                 Some(_) => Err(HostGone::Broken("the host spoke out of turn".into())),
             }
         })?;
+    steps.run = start.elapsed();
+    if let Outcome::Answered(answer) = &outcome {
+        steps.job = answer.steps;
+    }
     let usage = job.usage();
     // The job watches its memory only now and then. Whether it is caught must not depend on when.
     let is_over_memory = request.memory_limit.is_some_and(|limit| usage.peak_memory > limit);
     Ok(match outcome {
         Outcome::Answered(_) if is_over_memory => Err((PrepareJobError::OutOfMemory, usage)),
-        Outcome::Answered(Ok(counts)) => {
+        Outcome::Answered(Answer { result: Ok(counts), .. }) => {
             let [artifact, functions] = outputs.map(|file| Artifact::from_sealed(file.into()));
             match artifact {
                 // Functions that were not sealed, or none: there is nothing to keep.
@@ -127,7 +149,7 @@ fn prepare(
                 Err(error) => Err((PrepareJobError::Died(format!("no artifact: {error}")), usage)),
             }
         }
-        Outcome::Answered(Err(error)) => Err((error, usage)),
+        Outcome::Answered(Answer { result: Err(error), .. }) => Err((error, usage)),
         Outcome::TimedOut => Err((PrepareJobError::TimedOut, usage)),
         Outcome::NeverReady(how) => Err(failed(format!("a job could not be confined: {how}"))),
         Outcome::Died(how) => Err((PrepareJobError::Died(how), usage)),
@@ -145,16 +167,17 @@ fn run_job(
     outputs: [File; 2],
 ) -> Infallible {
     if let Err(error) = start_threads(socket, confinement, descriptor, request.memory_limit) {
-        socket.answer(Answer::Err(PrepareJobError::Io(error.to_string())));
+        socket.answer(Answer::from(PrepareJobError::Io(error.to_string())));
     }
+    let mut steps = PrepareJobSteps::default();
     let prepared = catch_unwind(AssertUnwindSafe(|| {
         failpoint::reach(Point::JobPrepare)
             .map_err(|error| PrepareJobError::Io(error.to_string()))?;
-        compile(descriptor, request, code, earlier, outputs)
+        compile(descriptor, request, code, earlier, outputs, &mut steps)
     }));
-    socket.answer(
-        prepared.unwrap_or_else(|panic| Err(PrepareJobError::Panicked(panic_message(&*panic)))),
-    )
+    let result =
+        prepared.unwrap_or_else(|panic| Err(PrepareJobError::Panicked(panic_message(&*panic))));
+    socket.answer(Answer { result, steps })
 }
 
 /// Leaves the artifact in the first output, sealed, and what is to be kept of its functions in the second.
@@ -164,21 +187,30 @@ fn compile(
     code: &[u8],
     earlier: Option<&[u8]>,
     [mut output, functions_output]: [File; 2],
-) -> Answer {
+    steps: &mut PrepareJobSteps,
+) -> Result<Option<FunctionCounts>, PrepareJobError> {
+    let start = Instant::now();
+    let is_compressed = compression::is_compressed(code);
     let code = compression::decompress(code, request.code_limit as usize)
         .map_err(|error| PrepareJobError::Decompression(error.to_string()))?;
+    if is_compressed {
+        steps.decompress = start.elapsed();
+    }
     let backend = descriptor.prepare;
-    let Preparation { artifact, functions, counts, .. } = backend
-        .prepare_reusing(&code, &request.params, earlier)
-        .map_err(PrepareJobError::Backend)?;
+    let start = Instant::now();
+    let prepared = backend.prepare_reusing(&code, &request.params, earlier);
+    steps.compile = start.elapsed();
+    let Preparation { artifact, functions, counts, .. } =
+        prepared.map_err(PrepareJobError::Backend)?;
     let artifact = output
         .write_all(&artifact)
         .and_then(|()| Artifact::seal(output))
         .map_err(|error| PrepareJobError::Io(format!("can't write the artifact: {error}")))?;
     if request.check_runtime_construction {
-        backend
-            .check_runtime_construction(&artifact, &request.params)
-            .map_err(PrepareJobError::Unloadable)?;
+        let start = Instant::now();
+        let checked = backend.check_runtime_construction(&artifact, &request.params);
+        steps.check = start.elapsed();
+        checked.map_err(PrepareJobError::Unloadable)?;
     }
     keep(&functions, functions_output);
     Ok(counts)
@@ -214,7 +246,7 @@ fn watch_memory(socket: JobSocket, limit: u64) -> io::Result<()> {
         while peak_memory() <= limit {
             std::thread::sleep(INTERVAL);
         }
-        socket.answer(Answer::Err(PrepareJobError::OutOfMemory));
+        socket.answer(Answer::from(PrepareJobError::OutOfMemory));
     })?;
     Ok(())
 }

@@ -44,6 +44,17 @@ pub(crate) struct PreparedArtifact {
     users: usize,
 }
 
+/// What all artifacts come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// How many are on disk.
+    pub(crate) artifacts: usize,
+    /// How many failures are remembered.
+    pub(crate) failures: usize,
+    /// The lengths of the files of the former and of their functions, in bytes.
+    pub(crate) size: u64,
+}
+
 /// What a preparation has put on disk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Written {
@@ -312,6 +323,22 @@ impl Artifacts {
             self.forget(id);
         }
         pruned
+    }
+
+    /// What all of them come to.
+    pub(crate) fn totals(&self) -> Totals {
+        let mut totals = Totals::default();
+        for state in self.states.values() {
+            match state {
+                State::Preparing { .. } => {}
+                State::Prepared(prepared) => {
+                    totals.artifacts += 1;
+                    totals.size += prepared.size + prepared.functions_size;
+                }
+                State::Failed { .. } => totals.failures += 1,
+            }
+        }
+        totals
     }
 
     fn forget(&mut self, id: &ArtifactId) {

@@ -4,6 +4,7 @@ use crate::{
     CodeProvider,
     artifact::PruneLimits,
     backend::{self, BackendId, SelectionError},
+    metrics::Metrics,
     primitives::compression,
     sandbox::Sandbox,
     worker::{WorkerProgram, protocol::MAX_INPUT},
@@ -27,6 +28,7 @@ macro_rules! settings {
             pub(crate) sandbox: Sandbox,
             pub(crate) default_backend: Option<BackendId>,
             pub(crate) code_provider: Option<Arc<dyn CodeProvider>>,
+            pub(crate) metrics: Option<Metrics>,
             $(pub(crate) $name: $type,)*
         }
 
@@ -38,6 +40,7 @@ macro_rules! settings {
                     sandbox: Sandbox::default(),
                     default_backend: None,
                     code_provider: None,
+                    metrics: None,
                     $($name: $default,)*
                 }
             }
@@ -239,6 +242,7 @@ impl fmt::Debug for Config {
             .field("sandbox", &self.sandbox)
             .field("default_backend", &self.default_backend)
             .field("code_provider", &self.code_provider.is_some())
+            .field("metrics", &self.metrics.is_some())
             .field("execute_workers_max", &self.execute_workers_max)
             .finish_non_exhaustive()
     }
@@ -285,6 +289,12 @@ impl ConfigBuilder {
     /// unless the artifact is there.
     pub fn code_provider(mut self, provider: Arc<dyn CodeProvider>) -> Self {
         self.0.code_provider = Some(provider);
+        self
+    }
+
+    /// Where the host counts and measures. Nowhere that anybody can see unless set.
+    pub fn metrics(mut self, metrics: impl Into<Option<Metrics>>) -> Self {
+        self.0.metrics = metrics.into();
         self
     }
 

@@ -14,14 +14,14 @@ use super::{
     config::Config,
     execution::Executed,
     hot::{self, HotSet, Load},
-    queue::{ExecuteQueue, PreparePriority, PrepareQueue},
+    queue::{ExecuteClass, ExecuteQueue, PreparePriority, PrepareQueue},
     request::{ActiveLeavesUpdate, PrepareReport, Validation, ValidationRequest},
-    statistics::Counters,
 };
 use crate::{
-    Code, CodeSource, PrepareError, Pvf, ValidationError,
+    Code, CodeSource, PrepareError, Pvf, Trace, TraceId, ValidationError,
     artifact::{ArtifactId, ArtifactStore},
     backend::{self, SelectionError},
+    metrics::{Meters, Task},
     primitives::{
         CodeHash, Hash,
         compression::{self, DecompressError},
@@ -38,27 +38,54 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     sync::Arc,
     task::Poll,
-    time::Instant,
+    time::{Duration, Instant},
 };
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tracing::{Span, debug_span};
+
+/// A request's place among those that the host holds at once, counted until this is dropped.
+pub(super) struct Place {
+    _permit: OwnedSemaphorePermit,
+    meters: Arc<Meters>,
+    class: usize,
+}
+
+impl Place {
+    pub(super) fn new(permit: OwnedSemaphorePermit, meters: Arc<Meters>, class: usize) -> Self {
+        meters.requests[class].inc();
+        Self { _permit: permit, meters, class }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.meters.requests[self.class].dec();
+    }
+}
 
 /// What a handle asks for.
 pub(super) enum Command {
     Precheck {
         id: RequestId,
         pvf: Pvf,
+        trace: TraceId,
+        span: Span,
         reply: oneshot::Sender<Result<PrepareReport, PrepareError>>,
-        permit: OwnedSemaphorePermit,
+        place: Place,
     },
     Validate {
         id: RequestId,
         request: ValidationRequest,
+        trace: Trace,
+        span: Span,
         reply: oneshot::Sender<Validation>,
-        permit: OwnedSemaphorePermit,
+        place: Place,
     },
     HeadsUp {
         id: RequestId,
         pvf: Pvf,
+        trace: TraceId,
+        span: Span,
     },
     UpdateActiveLeaves(ActiveLeavesUpdate),
 }
@@ -81,6 +108,8 @@ enum Event {
         load: Load,
         prepared: PreparedArtifact,
         executed: Box<Executed>,
+        class: ExecuteClass,
+        took: Duration,
     },
     StandBy(Result<BlankWorker, SpawnError>),
     Done,
@@ -93,8 +122,24 @@ struct Request {
     stage: Stage,
     /// Whether it had to wait for its artifact.
     waited: bool,
-    /// Its place among the requests that the host holds at once.
-    _permit: Option<OwnedSemaphorePermit>,
+    trace: TraceId,
+    /// All that is done for it.
+    span: Span,
+    /// What it waits for, and since when.
+    waiting: Waiting,
+    _place: Option<Place>,
+}
+
+/// A wait that has not ended.
+struct Waiting {
+    _span: Span,
+    since: Instant,
+}
+
+impl Waiting {
+    fn begin(span: Span) -> Self {
+        Self { _span: span, since: Instant::now() }
+    }
 }
 
 enum Goal {
@@ -116,12 +161,32 @@ struct Preparation {
     code: Code,
     pvf: Pvf,
     is_precheck: bool,
+    /// The request that it is for. Others may have come to wait for it too.
+    trace: TraceId,
+    span: Span,
+    waiting: Waiting,
+}
+
+impl Preparation {
+    fn task(&self) -> Task {
+        if self.is_precheck { Task::Precheck } else { Task::Prepare }
+    }
+}
+
+/// A preparation that runs.
+struct Running {
+    /// Stops it.
+    cancel: oneshot::Sender<()>,
+    task: Task,
+    code_len: usize,
+    span: Span,
+    since: Instant,
 }
 
 pub(super) struct EventLoop {
     config: Arc<Config>,
     store: Arc<ArtifactStore>,
-    counters: Arc<Counters>,
+    meters: Arc<Meters>,
     spawner: SpawnerHandle,
 
     commands: mpsc::Receiver<Command>,
@@ -132,8 +197,10 @@ pub(super) struct EventLoop {
     /// Who waits for code, by its hash.
     fetching: HashMap<CodeHash, Vec<RequestId>>,
     prepare_queue: PrepareQueue<ArtifactId, Preparation>,
-    /// Preparations that run, and how to stop each.
-    preparing: HashMap<ArtifactId, oneshot::Sender<()>>,
+    /// Preparations that run.
+    preparing: HashMap<ArtifactId, Running>,
+    /// For whom artifacts are prepared that wait for that, or are.
+    prepared_for: HashMap<ArtifactId, TraceId>,
     idle_prepare_workers: Vec<PrepareWorker>,
     execute_queue: ExecuteQueue<RequestId>,
     executing: usize,
@@ -154,7 +221,7 @@ pub(super) struct Parts {
     pub(super) config: Arc<Config>,
     pub(super) store: Arc<ArtifactStore>,
     pub(super) artifacts: Artifacts,
-    pub(super) counters: Arc<Counters>,
+    pub(super) meters: Arc<Meters>,
     pub(super) spawner: Spawner,
     pub(super) first_worker: PrepareWorker,
     pub(super) standby: Option<BlankWorker>,
@@ -165,9 +232,12 @@ pub(super) struct Parts {
 impl EventLoop {
     pub(super) fn new(parts: Parts) -> Self {
         let config = parts.config;
+        let max_count = hot::that_fit(config.hot_workers_max);
+        let max_size = config.hot_workers_max_size;
         Self {
             store: parts.store,
-            counters: parts.counters,
+            hot: HotSet::new(max_count, max_size, parts.meters.clone()),
+            meters: parts.meters,
             spawner: parts.spawner.handle(),
             commands: parts.commands,
             cancellations: parts.cancellations,
@@ -179,10 +249,10 @@ impl EventLoop {
                 config.prepare_workers_hard_max,
             ),
             preparing: HashMap::new(),
+            prepared_for: HashMap::new(),
             idle_prepare_workers: vec![parts.first_worker],
             execute_queue: ExecuteQueue::new(),
             executing: 0,
-            hot: HotSet::new(hot::that_fit(config.hot_workers_max), config.hot_workers_max_size),
             standby: parts.standby,
             standby_is_coming: false,
             active_leaves: HashMap::new(),
@@ -195,7 +265,9 @@ impl EventLoop {
     /// Runs until the last handle is dropped. Then all workers are killed and reaped.
     pub(super) async fn run(mut self) {
         let mut prune_timer = tokio::time::interval(self.config.prune_interval);
+        self.measure_cache();
         loop {
+            self.measure();
             let Self { tasks, hot, standby, idle_prepare_workers, commands, cancellations, .. } =
                 &mut self;
             let disturbed = std::future::poll_fn(|context| {
@@ -217,7 +289,10 @@ impl EventLoop {
             tokio::select! {
                 biased;
                 Some(event) = tasks.next() => self.on_event(event),
-                Some(id) = cancellations.recv() => self.on_cancelled(id),
+                Some(id) = cancellations.recv() => {
+                    self.meters.cancellations.inc();
+                    self.on_cancelled(id);
+                }
                 command = commands.recv() => match command {
                     Some(command) => self.on_command(command),
                     None => break,
@@ -226,20 +301,60 @@ impl EventLoop {
                 () = disturbed => {},
             }
         }
+        let meters = self.meters.clone();
+        drop(self);
+        meters.rest();
+    }
+
+    /// Notes how much of everything there is.
+    fn measure(&self) {
+        let meters = &*self.meters;
+        for priority in PreparePriority::ALL {
+            let len = self.prepare_queue.len(priority);
+            meters.prepare_queue[priority as usize].set(len as i64);
+        }
+        for class in ExecuteClass::ALL {
+            meters.execute_queue[class as usize].set(self.execute_queue.len(class) as i64);
+        }
+        meters.preparing.set(self.preparing.len() as i64);
+        meters.executing.set(self.executing as i64);
+        meters.hot_workers.set(self.hot.len() as i64);
+        meters.hot_workers_size.set(self.hot.size() as i64);
+        meters.standing_by.set(self.standby.is_some().into());
+    }
+
+    /// Notes what is in the cache. To be called when that has changed.
+    fn measure_cache(&self) {
+        let totals = self.artifacts.totals();
+        self.meters.cache_artifacts.set(totals.artifacts as i64);
+        self.meters.cache_failures.set(totals.failures as i64);
+        self.meters.cache_size.set(totals.size as i64);
     }
 
     fn on_command(&mut self, command: Command) {
-        let (id, pvf, goal, permit) = match command {
-            Command::Precheck { id, pvf, reply, permit } => {
-                (id, pvf, Goal::Precheck(reply), Some(permit))
+        let (id, pvf, goal, trace, span, place) = match command {
+            Command::Precheck { id, pvf, trace, span, reply, place } => {
+                (id, pvf, Goal::Precheck(reply), trace, span, Some(place))
             }
-            Command::Validate { id, request, reply, permit } => {
-                (id, request.pvf.clone(), Goal::Validate(Box::new(request), reply), Some(permit))
+            Command::Validate { id, request, trace, span, reply, place } => {
+                let pvf = request.pvf.clone();
+                (id, pvf, Goal::Validate(Box::new(request), reply), trace.id, span, Some(place))
             }
-            Command::HeadsUp { id, pvf } => (id, pvf, Goal::HeadsUp, None),
+            Command::HeadsUp { id, pvf, trace, span } => {
+                (id, pvf, Goal::HeadsUp, trace, span, None)
+            }
             Command::UpdateActiveLeaves(update) => return self.update_active_leaves(update),
         };
-        let request = Request { pvf, goal, stage: Stage::New, waited: false, _permit: permit };
+        let request = Request {
+            pvf,
+            goal,
+            stage: Stage::New,
+            waited: false,
+            trace,
+            span,
+            waiting: Waiting::begin(Span::none()),
+            _place: place,
+        };
         self.requests.insert(id, request);
         self.advance(id);
     }
@@ -253,7 +368,8 @@ impl EventLoop {
                 }
                 self.on_prepared(&artifact, worker, result);
             }
-            Event::Executed { id, load, prepared, executed } => {
+            Event::Executed { id, load, prepared, executed, class, took } => {
+                self.meters.ran(Task::Execute(class), &load.artifact.backend, took);
                 self.on_executed(id, load, prepared, *executed);
             }
             Event::StandBy(spawned) => self.on_standby(spawned),
@@ -272,21 +388,44 @@ impl EventLoop {
         };
         let may_retry = !matches!(request.goal, Goal::Precheck(_));
         match self.artifacts.need(&artifact, id, may_retry, Instant::now()) {
-            Need::Ready(prepared) => self.on_ready(id, artifact, prepared),
+            Need::Ready(prepared) => {
+                self.meters.cache_hits.inc();
+                self.on_ready(id, artifact, prepared);
+            }
             Need::Failed(error) if !grants_more_memory(&request.pvf, &error) => {
+                self.meters.cache_failed.inc();
                 self.fail(id, error);
             }
             Need::Wait => {
+                self.meters.cache_waits.inc();
+                let prepared_for = self.prepared_for.get(&artifact).map(tracing::field::display);
+                tracing::debug!(
+                    parent: &request.span,
+                    %artifact,
+                    prepared_for,
+                    "the artifact is on its way"
+                );
                 self.wait(id, &artifact);
             }
             Need::Prepare | Need::Failed(_) => match &request.pvf.code {
                 CodeSource::Hash(_) => self.fetch(id),
                 CodeSource::Bytes(code) => {
+                    self.meters.cache_misses.inc();
+                    let span = debug_span!(
+                        parent: &request.span,
+                        "waiting",
+                        reason = "a prepare worker",
+                        %artifact,
+                    );
                     let preparation = Preparation {
                         code: code.clone(),
                         pvf: request.pvf.clone(),
                         is_precheck: matches!(request.goal, Goal::Precheck(_)),
+                        trace: request.trace,
+                        span: request.span.clone(),
+                        waiting: Waiting::begin(span),
                     };
+                    self.prepared_for.insert(artifact.clone(), request.trace);
                     self.artifacts.begin(&artifact, id, code.prefix().clone());
                     let priority = self.wait(id, &artifact);
                     self.prepare_queue.push(artifact, preparation, priority);
@@ -328,6 +467,9 @@ impl EventLoop {
         let Some(request) = self.requests.get_mut(&id) else { return PreparePriority::Normal };
         request.waited = true;
         request.stage = Stage::Preparing(artifact.clone());
+        request.waiting = Waiting::begin(
+            debug_span!(parent: &request.span, "waiting", reason = "an artifact", %artifact),
+        );
         let priority = match &request.goal {
             Goal::Validate(request, _) => request.kind.prepare_priority(),
             Goal::Precheck(_) | Goal::HeadsUp => PreparePriority::Normal,
@@ -348,7 +490,7 @@ impl EventLoop {
         let Some(request) = self.requests.get_mut(&id) else { return };
         match &request.goal {
             Goal::Precheck(_) | Goal::HeadsUp => {
-                let report = prepare_report(&artifact, &prepared, !request.waited);
+                let report = prepare_report(request.trace, &artifact, &prepared, !request.waited);
                 if let Some(Request { goal: Goal::Precheck(reply), .. }) = self.requests.remove(&id)
                 {
                     // A caller that went away needs no answer.
@@ -358,6 +500,12 @@ impl EventLoop {
             Goal::Validate(validation, _) => {
                 let class = validation.kind.class();
                 self.artifacts.acquire(&artifact);
+                request.waiting = Waiting::begin(debug_span!(
+                    parent: &request.span,
+                    "waiting",
+                    reason = "an execute worker",
+                    class = class.name(),
+                ));
                 request.stage = Stage::Queued(artifact, prepared);
                 self.execute_queue.push(id, class);
                 self.start_executions();
@@ -367,14 +515,18 @@ impl EventLoop {
 
     /// Answers a request that gets no artifact.
     fn fail(&mut self, id: RequestId, error: PrepareError) {
-        match self.requests.remove(&id).map(|request| request.goal) {
-            Some(Goal::Precheck(reply)) => drop(reply.send(Err(error))),
-            Some(Goal::Validate(_, reply)) => drop(reply.send(Validation::failed(error))),
-            Some(Goal::HeadsUp) => {
+        let Some(Request { goal, span, .. }) = self.requests.remove(&id) else { return };
+        match goal {
+            Goal::Precheck(reply) => drop(reply.send(Err(error))),
+            Goal::Validate(_, reply) => drop(reply.send(Validation::failed(error))),
+            Goal::HeadsUp => {
                 let error = text::clean(&error.to_string());
-                tracing::debug!(error, "an artifact asked for ahead could not be prepared");
+                tracing::debug!(
+                    parent: &span,
+                    error,
+                    "an artifact asked for ahead could not be prepared"
+                );
             }
-            None => {}
         }
     }
 
@@ -389,12 +541,14 @@ impl EventLoop {
         };
         request.waited = true;
         request.stage = Stage::Fetching(hash);
+        request.waiting =
+            Waiting::begin(debug_span!(parent: &request.span, "waiting", reason = "code"));
         match self.fetching.entry(hash) {
             // It is on its way, even if those who asked for it have gone.
             Entry::Occupied(mut waiting) => return waiting.get_mut().push(id),
             Entry::Vacant(nobody) => nobody.insert(vec![id]),
         };
-        self.counters.code_fetches.increment();
+        self.meters.counters.code_fetches.inc();
         let fetch = async move {
             let unavailable = |reason| PrepareError::CodeUnavailable { hash, reason };
             let code = match provider.code(hash).await {
@@ -428,6 +582,7 @@ impl EventLoop {
 
     fn on_cancelled(&mut self, id: RequestId) {
         let Some(request) = self.requests.remove(&id) else { return };
+        tracing::debug!(parent: &request.span, "given up");
         match request.stage {
             Stage::New => {}
             Stage::Fetching(hash) => {
@@ -437,9 +592,13 @@ impl EventLoop {
             }
             Stage::Preparing(artifact) => {
                 if self.artifacts.abandon(&artifact, id) {
-                    self.prepare_queue.remove(&artifact);
-                    if let Some(cancel) = self.preparing.remove(&artifact) {
-                        let _ = cancel.send(());
+                    self.prepared_for.remove(&artifact);
+                    if self.prepare_queue.remove(&artifact).is_some() {
+                        self.meters.preparation_ended::<()>(None);
+                    }
+                    if let Some(running) = self.preparing.remove(&artifact) {
+                        self.meters.preparation_ended::<()>(None);
+                        let _ = running.cancel.send(());
                     }
                 }
             }
@@ -479,7 +638,6 @@ impl EventLoop {
             let goal = std::mem::replace(&mut request.goal, Goal::HeadsUp);
             self.on_cancelled(id);
             if let Goal::Validate(_, reply) = goal {
-                tracing::debug!("a backing request passed its deadline");
                 let _ = reply.send(Validation::failed(ValidationError::ExecutionDeadline));
             }
         }
@@ -487,11 +645,13 @@ impl EventLoop {
 }
 
 fn prepare_report(
+    trace: TraceId,
     artifact: &ArtifactId,
     prepared: &PreparedArtifact,
     cached: bool,
 ) -> PrepareReport {
     PrepareReport {
+        trace,
         backend: artifact.backend.clone(),
         cached,
         cost: prepared.cost,

@@ -1,13 +1,11 @@
 //! One execution: from an artifact on disk, or a worker that has it loaded, to a verdict.
 
-use super::{
-    request::{ExecuteReport, ValidationRequest},
-    statistics::Counters,
-};
+use super::request::{ExecuteReport, ValidationRequest};
 use crate::{
-    InternalError, InvalidCandidate, PossiblyInvalid, ValidationError,
+    InternalError, InvalidCandidate, PossiblyInvalid, TraceId, ValidationError,
     artifact::{ArtifactId, ArtifactStore, ReadError},
     backend::{ExecuteError, LoadError, LogLevel, RuntimeConstructionError},
+    metrics::Meters,
     primitives::{
         ValidationContext, ValidationResult,
         compression::{self, DecompressError},
@@ -25,14 +23,16 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::oneshot;
+use tracing::{Instrument, debug_span};
 
 /// All that an execution needs.
 pub(crate) struct Execution {
     pub(crate) artifact: ArtifactId,
     pub(crate) request: ValidationRequest,
+    pub(crate) trace: TraceId,
     pub(crate) store: Arc<ArtifactStore>,
     pub(crate) spawner: SpawnerHandle,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) pov_limit: usize,
     pub(crate) load_timeout: Duration,
     pub(crate) wall_clock_factor: u32,
@@ -87,7 +87,7 @@ impl Execution {
                 Err(not_started) => return not_started.into(),
             },
         };
-        let response = loop {
+        let (span, response) = loop {
             let job = match self.write_input(&mut worker) {
                 Ok(job) => job,
                 Err(error) => {
@@ -101,8 +101,10 @@ impl Execution {
                     std::future::pending::<()>().await;
                 }
             };
-            match worker.run(job, wall_limit, cancelled).await {
-                Ok(response) => break response,
+            let span = debug_span!("executing", worker_pid = worker.pid(), hot = load.is_none());
+            let run = worker.run(self.trace, job, wall_limit, cancelled);
+            match run.instrument(span.clone()).await {
+                Ok(response) => break (span, response),
                 // A worker may die while it has nothing to do. That says nothing about the
                 // candidate, which has not run.
                 Err(RunError::NotStarted(reason)) if load.is_none() => {
@@ -127,8 +129,9 @@ impl Execution {
                 }
             }
         };
-        self.log_guest(&response);
+        span.in_scope(|| self.log_guest(&response));
         let report = ExecuteReport {
+            trace: self.trace,
             wall: start.elapsed(),
             cpu: response.usage.cpu,
             peak_memory: response.usage.peak_memory,
@@ -149,11 +152,19 @@ impl Execution {
                     PossiblyInvalid::AmbiguousJobDeath(_) | PossiblyInvalid::JobError(_)
                 ))
         );
+        if is_suspect {
+            worker.is_suspect();
+        }
         let worker = (!is_suspect).then_some(worker);
         Executed { verdict, report: Some(report), worker, lacked_room: false }
     }
 
     async fn start_worker(&mut self) -> Result<(ExecuteWorker, Duration), NotStarted> {
+        let span = debug_span!("loading", artifact = %self.artifact);
+        self.load().instrument(span).await
+    }
+
+    async fn load(&mut self) -> Result<(ExecuteWorker, Duration), NotStarted> {
         let (store, id) = (self.store.clone(), self.artifact.clone());
         let read = tokio::task::spawn_blocking(move || {
             let start = Instant::now();
@@ -190,10 +201,12 @@ impl Execution {
         };
         let params = &self.request.pvf.params;
         let backend = &self.artifact.backend;
-        self.counters.execute_workers_started.increment();
+        self.meters.counters.execute_workers_started.inc();
+        tracing::debug!(took_us = reading.as_micros() as u64, "artifact read");
         let loaded = match blank {
             Ok(blank) => {
-                ExecuteWorker::load(blank, backend, params, &stored, self.load_timeout).await
+                let (trace, limit) = (self.trace, self.load_timeout);
+                ExecuteWorker::load(blank, trace, backend, params, &stored, limit).await
             }
             Err(error) => Err(error.into()),
         };
@@ -251,7 +264,7 @@ impl Execution {
     }
 
     fn log_guest(&self, response: &ExecuteResponse) {
-        let artifact = &self.artifact;
+        let (id, artifact) = (self.trace, &self.artifact);
         for line in response.log.lines() {
             let (target, message) = (text::clean(&line.target), text::clean(&line.message));
             macro_rules! event {
@@ -259,6 +272,7 @@ impl Execution {
                     tracing::event!(
                         target: "pvf::guest",
                         tracing::Level::$level,
+                        %id,
                         %artifact,
                         guest_target = %target,
                         "{message}"
@@ -275,7 +289,8 @@ impl Execution {
         }
         let dropped = response.log.dropped();
         if dropped > 0 {
-            tracing::warn!(%artifact, dropped, "the guest logged more than is kept");
+            self.meters.log_lines_dropped.inc_by(dropped);
+            tracing::warn!(%id, %artifact, dropped, "the guest logged more than is kept");
         }
     }
 }

@@ -1,9 +1,13 @@
 //! Execute workers that have nothing to do, kept because they hold an artifact.
 
-use crate::{artifact::ArtifactId, primitives::ExecutorParamsHash, worker::execute::ExecuteWorker};
+use crate::{
+    artifact::ArtifactId, metrics::Meters, primitives::ExecutorParamsHash,
+    worker::execute::ExecuteWorker,
+};
 use rustix::process::Resource;
 use std::{
     collections::VecDeque,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -45,11 +49,22 @@ pub(crate) struct HotSet {
     entries: VecDeque<Entry>,
     max_count: usize,
     max_size: u64,
+    meters: Arc<Meters>,
 }
 
 impl HotSet {
-    pub(crate) fn new(max_count: usize, max_size: u64) -> Self {
-        Self { entries: VecDeque::new(), max_count, max_size }
+    pub(crate) fn new(max_count: usize, max_size: u64, meters: Arc<Meters>) -> Self {
+        Self { entries: VecDeque::new(), max_count, max_size, meters }
+    }
+
+    /// How many workers there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The sizes of their artifacts together, in bytes.
+    pub(crate) fn size(&self) -> u64 {
+        self.entries.iter().map(|entry| entry.size).sum()
     }
 
     /// Takes the worker out that used this load last.
@@ -67,10 +82,9 @@ impl HotSet {
     /// is that of its artifact, in bytes.
     pub(crate) fn insert(&mut self, load: Load, size: u64, worker: ExecuteWorker) {
         self.entries.push_back(Entry { load, size, worker });
-        while self.entries.len() > self.max_count
-            || self.entries.iter().map(|entry| entry.size).sum::<u64>() > self.max_size
-        {
+        while self.entries.len() > self.max_count || self.size() > self.max_size {
             let Some(evicted) = self.entries.pop_front() else { break };
+            self.meters.hot_evictions_for_room.inc();
             tracing::debug!(worker_pid = evicted.worker.pid(), "hot worker makes room");
         }
     }
@@ -79,12 +93,16 @@ impl HotSet {
     pub(crate) fn make_room(&mut self) -> bool {
         let count = self.entries.len().div_ceil(2);
         self.entries.drain(..count);
+        self.meters.hot_evictions_for_room.inc_by(count as u64);
         count > 0
     }
 
     /// Lets all workers go that hold an artifact.
     pub(crate) fn discard(&mut self, artifact: &ArtifactId) {
+        let before = self.entries.len();
         self.entries.retain(|entry| entry.load.artifact != *artifact);
+        let evicted = before - self.entries.len();
+        self.meters.hot_evictions_of_artifact.inc_by(evicted as u64);
     }
 
     /// Lets those go that have died or spoken out of turn, and wakes the task when another does.

@@ -12,7 +12,7 @@ mod execution;
 mod hot;
 pub(crate) mod queue;
 mod request;
-mod statistics;
+pub(crate) mod statistics;
 
 pub use config::{Config, ConfigBuilder, ConfigError};
 pub use request::{
@@ -21,9 +21,10 @@ pub use request::{
 pub use statistics::Statistics;
 
 use crate::{
-    InternalError, PrepareError, Pvf,
+    InternalError, Metrics, PrepareError, Pvf, Trace, TraceId, ValidationError,
     artifact::{ArtifactStore, BackendInput, CacheLock, Environment, EnvironmentDigest, LockError},
     backend,
+    metrics::Meters,
     sandbox::{Finding, Findings, Measures, NotKeptIn, State},
     text,
     worker::{
@@ -34,8 +35,7 @@ use crate::{
     },
 };
 use artifacts::{Artifacts, RequestId, RetryPolicy};
-use event_loop::{Command, EventLoop, Parts};
-use statistics::Counters;
+use event_loop::{Command, EventLoop, Parts, Place};
 use std::{
     io,
     sync::{
@@ -45,6 +45,7 @@ use std::{
     time::Instant,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tracing::{Instrument, Span, info_span};
 
 /// Why a host could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -95,8 +96,14 @@ pub async fn start(
     let cache_dir = std::path::absolute(&config.cache_dir).map_err(io("finding the cache"))?;
     let lock = blocking(move || CacheLock::acquire(&cache_dir)).await?;
 
-    let (spawner, process, environment, findings) = start_first_worker(&config).await?;
+    let meters = config.metrics.clone().unwrap_or_else(Metrics::unseen).0;
+    let before = meters.counters.snapshot();
+    let (spawner, process, environment, findings) =
+        start_first_worker(&config, meters.clone()).await?;
     warn_of_missing(&findings);
+    meters.insecure.set((!findings.is_secure()).into());
+    meters.queue_capacity.set(config.queue_capacity.max(1) as i64);
+    meters.cache_max_size.set(config.prune_limits.max_size.min(i64::MAX as u64) as i64);
     let digest = environment.digest();
     let standby = async {
         if !config.standby_worker {
@@ -131,7 +138,6 @@ pub async fn start(
 
     let store_closed = store.closed();
     let config = Arc::new(config);
-    let counters = Arc::new(Counters::default());
     let (commands, inbox) = mpsc::channel(64);
     let (cancellations, cancelled) = mpsc::unbounded_channel();
     let retry =
@@ -140,7 +146,7 @@ pub async fn start(
         config: config.clone(),
         store: Arc::new(store),
         artifacts: Artifacts::new(entries, retry, Instant::now()),
-        counters: counters.clone(),
+        meters: meters.clone(),
         spawner,
         first_worker: PrepareWorker::new(process),
         standby,
@@ -153,7 +159,8 @@ pub async fn start(
         cancellations,
         places: Arc::new([capacity(), capacity(), capacity(), capacity(), capacity()]),
         next_request: Arc::default(),
-        counters,
+        meters,
+        before,
         environment: digest,
     };
     let work = async move {
@@ -174,7 +181,8 @@ pub async fn start(
 pub async fn detect_environment(config: &Config) -> Result<Environment, StartError> {
     let mut config = config.clone();
     config.sandbox = config.sandbox.only(Measures::none()).accept_insecure();
-    let (_spawner, _process, environment, _) = start_first_worker(&config).await?;
+    let meters = Metrics::unseen().0;
+    let (_spawner, _process, environment, _) = start_first_worker(&config, meters).await?;
     Ok(environment)
 }
 
@@ -187,7 +195,8 @@ pub async fn detect_environment(config: &Config) -> Result<Environment, StartErr
 pub async fn try_sandbox(config: &Config) -> Result<Findings, StartError> {
     let mut config = config.clone();
     config.sandbox = config.sandbox.accept_insecure();
-    let (_spawner, _process, _, findings) = start_first_worker(&config).await?;
+    let meters = Metrics::unseen().0;
+    let (_spawner, _process, _, findings) = start_first_worker(&config, meters).await?;
     Ok(findings)
 }
 
@@ -195,10 +204,12 @@ pub async fn try_sandbox(config: &Config) -> Result<Findings, StartError> {
 /// is confined. The worker has to be dropped before what started it.
 async fn start_first_worker(
     config: &Config,
+    meters: Arc<Meters>,
 ) -> Result<(Spawner, WorkerProcess, Environment, Findings), StartError> {
     let io = |action| move |error| StartError::Io { action, error };
-    let spawner = Spawner::new(&config.worker_program, config.spawn_timeout, &config.sandbox)
-        .map_err(io("starting a thread"))?;
+    let spawner =
+        Spawner::new(&config.worker_program, config.spawn_timeout, &config.sandbox, meters)
+            .map_err(io("starting a thread"))?;
     let (process, hello) =
         spawner.handle().spawn(WorkerKind::Prepare).await.map_err(|error| match error {
             SpawnError::Insecure { missing } => StartError::Insecure { missing },
@@ -285,7 +296,9 @@ pub struct ValidationHost {
     /// Places for requests: one set for each execution class, and one for prechecks.
     places: Arc<[Arc<Semaphore>; 5]>,
     next_request: Arc<AtomicU64>,
-    counters: Arc<Counters>,
+    meters: Arc<Meters>,
+    /// What had been counted when the host was started.
+    before: Statistics,
     environment: EnvironmentDigest,
 }
 
@@ -300,30 +313,63 @@ impl ValidationHost {
     ///
     /// Vote against the code if the error [is deterministic](PrepareError::is_deterministic).
     pub async fn precheck(&self, pvf: Pvf) -> Result<PrepareReport, PrepareError> {
-        let permit = self.place(PRECHECKS).await.ok_or(PrepareError::HostGone)?;
-        let answer = self.ask(|id, reply| Command::Precheck { id, pvf, reply, permit }).await;
-        answer.unwrap_or(Err(PrepareError::HostGone))
+        let trace = TraceId::unique();
+        let span = info_span!("precheck", id = %trace, code_hash = %pvf.code.hash());
+        let command = |id, reply, place| {
+            let span = Span::current();
+            Command::Precheck { id, pvf, trace, span, reply, place }
+        };
+        async {
+            let start = Instant::now();
+            let answer = self.ask(PRECHECKS, command).await.unwrap_or(Err(PrepareError::HostGone));
+            self.meters.prechecked(&answer);
+            let took_us = start.elapsed().as_micros() as u64;
+            let outcome = answer.as_ref().map_or_else(PrepareError::kind, |_| "prepared");
+            tracing::debug!(outcome, took_us, "prechecked");
+            answer
+        }
+        .instrument(span)
+        .await
     }
 
     /// Validates a candidate: prepares its code if need be, executes it, and gives the verdict.
     ///
     /// This tries once. See [`validate_with_retry`](crate::validate_with_retry).
     pub async fn validate(&self, request: ValidationRequest) -> Validation {
-        let answer = match self.place(request.kind.class() as usize).await {
-            Some(permit) => {
-                self.ask(|id, reply| Command::Validate { id, request, reply, permit }).await
-            }
-            None => None,
+        let trace = request.trace.unwrap_or_else(Trace::unique);
+        let class = request.kind.class();
+        let span = info_span!(
+            "validation",
+            id = %trace.id,
+            attempt = trace.attempt,
+            kind = class.name(),
+            code_hash = %request.pvf.code.hash(),
+        );
+        let command = |id, reply, place| {
+            let span = Span::current();
+            Command::Validate { id, request, trace, span, reply, place }
         };
-        answer.unwrap_or_else(|| Validation::failed(InternalError::HostGone))
+        async {
+            let start = Instant::now();
+            let answer = self.ask(class as usize, command).await;
+            let answer = answer.unwrap_or_else(|| Validation::failed(InternalError::HostGone));
+            let took = start.elapsed();
+            self.meters.answered(class, &answer, took);
+            let cause = answer.verdict.as_ref().map_or_else(ValidationError::kind, |_| "valid");
+            tracing::debug!(verdict = cause, took_us = took.as_micros() as u64, "validated");
+            Validation { trace: Some(trace), ..answer }
+        }
+        .instrument(span)
+        .await
     }
 
     /// Has artifacts prepared that will be needed soon. Returns once that is on its way.
     pub async fn heads_up(&self, pvfs: impl IntoIterator<Item = Pvf>) {
         for pvf in pvfs {
-            let id = self.next_id();
+            let (id, trace) = (self.next_id(), TraceId::unique());
+            let span = info_span!("heads_up", id = %trace, code_hash = %pvf.code.hash());
             // A host that is gone prepares nothing.
-            let _ = self.commands.send(Command::HeadsUp { id, pvf }).await;
+            let _ = self.commands.send(Command::HeadsUp { id, pvf, trace, span }).await;
         }
     }
 
@@ -335,12 +381,12 @@ impl ValidationHost {
 
     /// What the host has done so far.
     pub fn statistics(&self) -> Statistics {
-        self.counters.snapshot()
+        self.meters.counters.snapshot().since(&self.before)
     }
 
     /// Counts a decision to retry, or not to.
     pub(crate) fn count(&self, decision: &crate::Decision) {
-        self.counters.count(decision);
+        self.meters.counters.count(decision);
     }
 
     /// The environment that this host's artifacts belong to.
@@ -348,24 +394,27 @@ impl ValidationHost {
         self.environment
     }
 
-    async fn place(&self, class: usize) -> Option<tokio::sync::OwnedSemaphorePermit> {
-        self.places[class].clone().acquire_owned().await.ok()
+    async fn place(&self, class: usize) -> Option<Place> {
+        let permit = self.places[class].clone().acquire_owned().await.ok()?;
+        Some(Place::new(permit, self.meters.clone(), class))
     }
 
     fn next_id(&self) -> RequestId {
         RequestId(self.next_request.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Sends a command and waits for its answer. Nothing if the host is gone.
+    /// Waits for a place, sends a command, and waits for its answer. Nothing if the host is gone.
     async fn ask<T>(
         &self,
-        command: impl FnOnce(RequestId, oneshot::Sender<T>) -> Command,
+        class: usize,
+        command: impl FnOnce(RequestId, oneshot::Sender<T>, Place) -> Command,
     ) -> Option<T> {
+        let place = self.place(class).await?;
         let id = self.next_id();
         let (reply, answer) = oneshot::channel();
         // From here on, going away is something that the host has to be told.
         let mut guard = CancelOnDrop { id, cancellations: Some(&self.cancellations) };
-        self.commands.send(command(id, reply)).await.ok()?;
+        self.commands.send(command(id, reply, place)).await.ok()?;
         let answer = answer.await.ok();
         guard.cancellations = None;
         answer

@@ -11,6 +11,18 @@ pub(crate) enum PreparePriority {
     Critical,
 }
 
+impl PreparePriority {
+    pub(crate) const ALL: [Self; 2] = [Self::Normal, Self::Critical];
+
+    /// The name in metrics and traces.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Normal => "normal",
+            Self::Critical => "critical",
+        }
+    }
+}
+
 /// Artifacts that wait to be prepared, first come first served within a priority.
 #[derive(Debug)]
 pub(crate) struct PrepareQueue<K, T> {
@@ -62,6 +74,14 @@ impl<K: PartialEq, T> PrepareQueue<K, T> {
         if running < self.soft_cap { self.normal.pop_front() } else { None }
     }
 
+    /// How many items wait with this priority.
+    pub(crate) fn len(&self, priority: PreparePriority) -> usize {
+        match priority {
+            PreparePriority::Normal => self.normal.len(),
+            PreparePriority::Critical => self.critical.len(),
+        }
+    }
+
     /// How many workers are worth keeping when there is nothing to do.
     pub(crate) fn soft_cap(&self) -> usize {
         self.soft_cap
@@ -80,6 +100,16 @@ pub(crate) enum ExecuteClass {
 impl ExecuteClass {
     pub(crate) const ALL: [Self; 4] =
         [Self::Dispute, Self::Approval, Self::BackingSystemParas, Self::Backing];
+
+    /// The name in metrics and traces.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Dispute => "dispute",
+            Self::Approval => "approval",
+            Self::BackingSystemParas => "backing_system_paras",
+            Self::Backing => "backing",
+        }
+    }
 
     /// The share, in percent, that a class may take of what it and the less urgent ones together
     /// were given.
@@ -131,6 +161,11 @@ impl<T> ExecuteQueue<T> {
         for queue in &mut self.waiting {
             queue.retain(|item| !unwanted(item));
         }
+    }
+
+    /// How many items of a class wait.
+    pub(crate) fn len(&self, class: ExecuteClass) -> usize {
+        self.waiting[class as usize].len()
     }
 
     fn next_class(&self) -> Option<ExecuteClass> {

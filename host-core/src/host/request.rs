@@ -1,7 +1,7 @@
 //! What a node asks, and what it gets.
 
 use crate::{
-    Pvf, ValidationError,
+    Pvf, Trace, TraceId, ValidationError,
     artifact::PrepareCost,
     backend::{BackendId, FunctionCounts},
     host::queue::{ExecuteClass, PreparePriority},
@@ -33,6 +33,11 @@ pub enum ValidationKind {
 }
 
 impl ValidationKind {
+    /// A short name, for machines.
+    pub fn name(self) -> &'static str {
+        self.class().name()
+    }
+
     /// The class of executor parameters that sets its time limit.
     pub fn exec_kind(self) -> PvfExecKind {
         match self {
@@ -84,6 +89,8 @@ pub struct ValidationRequest {
     pub kind: ValidationKind,
     /// The most CPU time that execution may take. None: what the executor parameters say.
     pub timeout: Option<Duration>,
+    /// What names this request in traces and reports. None: the host makes a name.
+    pub trace: Option<Trace>,
 }
 
 impl ValidationRequest {
@@ -101,6 +108,7 @@ impl ValidationRequest {
             extension: None,
             kind,
             timeout: None,
+            trace: None,
         }
     }
 
@@ -166,12 +174,14 @@ pub struct Validation {
     pub execute: Option<ExecuteReport>,
     /// Why it was tried before, and tried again: the errors, in their order.
     pub retried: Vec<ValidationError>,
+    /// What names the request in traces, and the last try. None: no host has seen it.
+    pub trace: Option<Trace>,
 }
 
 impl Validation {
     /// A verdict about which nothing else is known.
     pub fn new(verdict: Result<ValidationResult, ValidationError>) -> Self {
-        Self { verdict, backend: None, prepare: None, execute: None, retried: vec![] }
+        Self { verdict, backend: None, prepare: None, execute: None, retried: vec![], trace: None }
     }
 
     pub(crate) fn failed(error: impl Into<ValidationError>) -> Self {
@@ -183,6 +193,8 @@ impl Validation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PrepareReport {
+    /// What names the request in traces.
+    pub trace: TraceId,
     /// The backend that prepared it.
     pub backend: BackendId,
     /// Whether it was there already.
@@ -199,6 +211,7 @@ impl PrepareReport {
     /// An artifact that `backend` has prepared just now, about which nothing else is known.
     pub fn new(backend: BackendId) -> Self {
         Self {
+            trace: TraceId::default(),
             backend,
             cached: false,
             cost: PrepareCost::default(),
@@ -212,6 +225,8 @@ impl PrepareReport {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExecuteReport {
+    /// What names the request in traces.
+    pub trace: TraceId,
     /// Time from leaving the queue to the verdict, loading the artifact included if that was needed.
     pub wall: Duration,
     /// CPU time of the job, user and system.

@@ -1,7 +1,7 @@
 //! Counts of what the host has done.
 
 use crate::{Decision, RetryCause};
-use std::sync::atomic::{AtomicU64, Ordering};
+use prometheus_client::metrics::counter::Counter;
 
 macro_rules! statistics {
     ($($(#[$doc:meta])* $name:ident,)*) => {
@@ -12,14 +12,22 @@ macro_rules! statistics {
             $($(#[$doc])* pub $name: u64,)*
         }
 
-        #[derive(Debug, Default)]
+        #[derive(Debug)]
         pub(crate) struct Counters {
             $(pub(crate) $name: Counter,)*
         }
 
         impl Counters {
+            /// All counts. They may have begun before the host did.
             pub(crate) fn snapshot(&self) -> Statistics {
-                Statistics { $($name: self.$name.0.load(Ordering::Relaxed),)* }
+                Statistics { $($name: self.$name.get(),)* }
+            }
+        }
+
+        impl Statistics {
+            /// What has been counted since `earlier`.
+            pub(crate) fn since(&self, earlier: &Self) -> Self {
+                Self { $($name: self.$name - earlier.$name,)* }
             }
         }
     };
@@ -80,19 +88,6 @@ impl Counters {
                 RetryCause::Internal => &self.retries_after_internal_error,
             },
         };
-        counter.increment();
-    }
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Counter(AtomicU64);
-
-impl Counter {
-    pub(crate) fn increment(&self) {
-        self.add(1);
-    }
-
-    pub(crate) fn add(&self, count: u64) {
-        self.0.fetch_add(count, Ordering::Relaxed);
+        counter.inc();
     }
 }

@@ -6,7 +6,10 @@ use super::{
     frame::{Frame, FrameError, FrameReader, FrameWriter},
     protocol::{MAX_FRAME, Numbered},
 };
-use crate::failpoint::{self, Point};
+use crate::{
+    TraceId,
+    failpoint::{self, Point},
+};
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 use std::{
     io,
@@ -66,16 +69,21 @@ impl Connection {
         Ok((message, frame.descriptors))
     }
 
-    /// Waits for the response to a request, with at most `descriptors` beside it. Nothing is lost if
+    /// Waits for the response to a request on behalf of `trace`, with at most `descriptors` beside it. Nothing is lost if
     /// the future is dropped.
     pub(crate) async fn receive_response<M: Decode>(
         &mut self,
         id: u64,
+        trace: TraceId,
         descriptors: usize,
     ) -> Result<(M, Vec<OwnedFd>), FrameError> {
         let (response, received) = self.receive::<Numbered<M>>().await?;
         if response.id != id {
             let reason = format!("a response to request {}, not to {id}", response.id);
+            return Err(FrameError::Malformed(reason));
+        }
+        if response.trace != trace {
+            let reason = format!("a response on behalf of {}, not of {trace}", response.trace);
             return Err(FrameError::Malformed(reason));
         }
         if received.len() > descriptors {

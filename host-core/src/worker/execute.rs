@@ -12,10 +12,13 @@ use super::{
         MAX_INPUT, MAX_LOG, MAX_RESULT, Numbered, WorkerKind,
     },
     spawn::{Obituary, SpawnError, SpawnerHandle, WorkerProcess},
+    steps,
 };
 use crate::{
+    TraceId,
     artifact::StoredArtifact,
     backend::{BackendId, LoadError, memory_file},
+    metrics::WorkerDeath,
     primitives::ExecutorParams,
 };
 use memmap2::{MmapMut, MmapOptions};
@@ -43,12 +46,12 @@ impl BlankWorker {
 
     /// Whether it has died or spoken out of turn.
     pub(crate) fn is_disturbed(&mut self) -> bool {
-        self.0.connection.is_disturbed()
+        self.0.is_disturbed()
     }
 
     /// Ready once that is so.
     pub(crate) fn poll_disturbed(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.0.connection.poll_disturbed(context)
+        self.0.poll_disturbed(context)
     }
 }
 
@@ -118,13 +121,14 @@ impl ExecuteWorker {
     /// Has a worker load an artifact. Says how long the loading took.
     pub(crate) async fn load(
         BlankWorker(mut process): BlankWorker,
+        trace: TraceId,
         backend: &BackendId,
         params: &ExecutorParams,
         stored: &StoredArtifact,
         limit: Duration,
     ) -> Result<(Self, Duration), NoWorker> {
         let (input_file, input) = input_file()?;
-        let request = LoadRequest {
+        let message = LoadRequest {
             backend: backend.clone(),
             params: params.clone(),
             key: stored.key,
@@ -136,32 +140,42 @@ impl ExecuteWorker {
         let exchange = async {
             let descriptors = [stored.artifact.file().as_fd(), input_file.as_fd()];
             let id = process.connection.number_request()?;
-            process.connection.send(&Numbered { id, message: &request }, &descriptors).await?;
-            process.connection.receive_response::<LoadResponse>(id, 0).await
+            process.connection.send(&Numbered { id, trace, message }, &descriptors).await?;
+            process.connection.receive_response::<LoadResponse>(id, trace, 0).await
         };
         let answer = tokio::select! {
             biased;
             answer = tokio::time::timeout(limit, exchange) => answer,
             () = memory_exceeded => {
+                process.died(WorkerDeath::Memory);
                 return Err(NoWorker::Died(format!("used more than {memory} bytes of memory")));
             }
         };
+        let elapsed = start.elapsed();
         match answer {
-            Ok(Ok((LoadResponse::Ready { load }, _))) if load > start.elapsed() => {
+            Ok(Ok((LoadResponse::Ready { load, .. }, _))) if load > elapsed => {
+                process.died(WorkerDeath::Protocol);
                 Err(NoWorker::Died(format!("it claims to have loaded for {load:?}")))
             }
-            Ok(Ok((LoadResponse::Ready { load }, _))) => {
+            Ok(Ok((LoadResponse::Ready { load, verify }, _))) => {
                 process.connection.set_limit(MAX_RESULT + MAX_FRAME + MAX_LOG as u64);
+                steps::loaded(process.pid(), verify.min(load), load);
                 Ok((Self { process, input }, load))
             }
             Ok(Ok((LoadResponse::Corrupted, _))) => Err(NoWorker::Corrupted),
             Ok(Ok((LoadResponse::Failed(error), _))) => Err(error.cleaned().into()),
-            Ok(Err(FrameError::Closed)) => Err(match process.obituary().await {
+            Ok(Err(FrameError::Closed)) => Err(match process.died_by_itself().await {
                 obituary if obituary.is_crash() => NoWorker::Crashed(obituary),
                 obituary => NoWorker::Died(obituary.to_string()),
             }),
-            Ok(Err(error)) => Err(NoWorker::Died(error.to_string())),
-            Err(_) => Err(NoWorker::TimedOut(limit)),
+            Ok(Err(error)) => {
+                process.died(WorkerDeath::Protocol);
+                Err(NoWorker::Died(error.to_string()))
+            }
+            Err(_) => {
+                process.died(WorkerDeath::Stalled);
+                Err(NoWorker::TimedOut(limit))
+            }
         }
     }
 
@@ -174,40 +188,59 @@ impl ExecuteWorker {
         &mut self.input
     }
 
+    /// Counts it as one that is not trusted any more.
+    pub(crate) fn is_suspect(&self) {
+        self.process.died(WorkerDeath::Suspect);
+    }
+
     /// Runs a job on the input. `cancelled` kills the job; its response still comes.
     pub(crate) async fn run(
         &mut self,
+        trace: TraceId,
         request: ExecuteRequest,
         wall_limit: Duration,
         cancelled: impl Future<Output = ()>,
     ) -> Result<ExecuteResponse, RunError> {
         let start = Instant::now();
-        let exchange = exchange(&mut self.process.connection, request, cancelled);
-        match tokio::time::timeout(wall_limit, exchange).await {
-            Ok(Ok(response)) if response.usage.is_possible(start.elapsed()) => {
+        let exchange = exchange(&mut self.process.connection, trace, request, cancelled);
+        let answer = tokio::time::timeout(wall_limit, exchange).await;
+        let elapsed = start.elapsed();
+        match answer {
+            Ok(Ok(response)) if response.usage.is_possible(elapsed) => {
+                steps::executed(self.pid(), &response.steps, elapsed);
                 let outcome = response.outcome.cleaned();
                 Ok(ExecuteResponse { outcome, ..response })
             }
             Ok(Ok(ExecuteResponse { usage, .. })) => {
+                self.process.died(WorkerDeath::Protocol);
                 Err(RunError::Died(format!("it claims what is impossible: {usage:?}")))
             }
-            Ok(Err(NoResponse::Unasked(error))) => Err(RunError::NotStarted(error.to_string())),
-            Ok(Err(NoResponse::Asked(FrameError::Closed))) => {
-                Err(RunError::Died(self.process.obituary().await.to_string()))
+            Ok(Err(NoResponse::Unasked(error))) => {
+                self.process.died(WorkerDeath::Idle);
+                Err(RunError::NotStarted(error.to_string()))
             }
-            Ok(Err(NoResponse::Asked(error))) => Err(RunError::Died(error.to_string())),
-            Err(_) => Err(RunError::Stalled),
+            Ok(Err(NoResponse::Asked(FrameError::Closed))) => {
+                Err(RunError::Died(self.process.died_by_itself().await.to_string()))
+            }
+            Ok(Err(NoResponse::Asked(error))) => {
+                self.process.died(WorkerDeath::Protocol);
+                Err(RunError::Died(error.to_string()))
+            }
+            Err(_) => {
+                self.process.died(WorkerDeath::Stalled);
+                Err(RunError::Stalled)
+            }
         }
     }
 
     /// Whether the idle worker has died or spoken out of turn.
     pub(crate) fn is_disturbed(&mut self) -> bool {
-        self.process.connection.is_disturbed()
+        self.process.is_disturbed()
     }
 
     /// Ready once that is so.
     pub(crate) fn poll_disturbed(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        self.process.connection.poll_disturbed(context)
+        self.process.poll_disturbed(context)
     }
 }
 
@@ -219,21 +252,22 @@ enum NoResponse {
 
 async fn exchange(
     connection: &mut Connection,
+    trace: TraceId,
     request: ExecuteRequest,
     cancelled: impl Future<Output = ()>,
 ) -> Result<ExecuteResponse, NoResponse> {
     let id = connection.number_request().map_err(NoResponse::Unasked)?;
-    let request = ExecuteMessage::Execute(Numbered { id, message: request });
+    let request = ExecuteMessage::Execute(Numbered { id, trace, message: request });
     connection.send(&request, &[]).await.map_err(NoResponse::Unasked)?;
     tokio::select! {
         biased;
-        response = connection.receive_response(id, 0) => {
+        response = connection.receive_response(id, trace, 0) => {
             return response.map(|(response, _)| response).map_err(NoResponse::Asked);
         },
         () = cancelled => {},
     }
     connection.send(&ExecuteMessage::Cancel, &[]).await.map_err(NoResponse::Asked)?;
-    let response = connection.receive_response(id, 0).await;
+    let response = connection.receive_response(id, trace, 0).await;
     response.map(|(response, _)| response).map_err(NoResponse::Asked)
 }
 

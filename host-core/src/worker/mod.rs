@@ -17,6 +17,7 @@ pub(crate) mod prepare;
 mod process;
 pub mod protocol;
 pub(crate) mod spawn;
+mod steps;
 
 pub use spawn::WorkerProgram;
 

@@ -6,11 +6,13 @@ use super::{
     memory,
     protocol::{Numbered, PrepareJobError, PrepareRequest, PrepareResponse, WorkerKind},
     spawn::{SpawnError, SpawnerHandle, WorkerProcess},
+    steps,
 };
 use crate::{
-    PrepareError,
+    PrepareError, TraceId,
     artifact::PrepareCost,
     backend::{Artifact, BackendPrepareError, FunctionCounts, LoadError, memory_file},
+    metrics::WorkerDeath,
 };
 use rustix::fs::SealFlags;
 use std::{
@@ -48,7 +50,7 @@ impl PrepareWorker {
 
     /// Whether the idle worker has died or spoken out of turn.
     pub(crate) fn is_disturbed(&mut self) -> bool {
-        self.0.connection.is_disturbed()
+        self.0.is_disturbed()
     }
 
     /// Ready once that is so.
@@ -56,7 +58,7 @@ impl PrepareWorker {
         &mut self,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<()> {
-        self.0.connection.poll_disturbed(context)
+        self.0.poll_disturbed(context)
     }
 
     /// Has an artifact made of `code`, with the help of what an `earlier` preparation has kept, and gives
@@ -66,6 +68,7 @@ impl PrepareWorker {
     /// `wall_limit`.
     pub(crate) async fn prepare(
         mut self,
+        trace: TraceId,
         code: &[u8],
         earlier: Option<&Artifact>,
         request: &PrepareRequest,
@@ -74,11 +77,12 @@ impl PrepareWorker {
         let start = Instant::now();
         let memory = memory::prepare_memory(request.memory_limit);
         let memory_exceeded = self.0.memory_exceeded(memory);
-        let exchange = exchange(&mut self.0, code, earlier, request);
+        let exchange = exchange(&mut self.0, trace, code, earlier, request);
         let answer = tokio::select! {
             biased;
             answer = tokio::time::timeout(wall_limit, exchange) => answer,
             () = memory_exceeded => {
+                self.0.died(WorkerDeath::Memory);
                 let reason = format!("its job used more than {memory} bytes of memory");
                 return (None, Err(PrepareError::Worker(reason)));
             }
@@ -86,36 +90,47 @@ impl PrepareWorker {
         let (response, artifact, functions) = match answer {
             Ok(Ok(answer)) => answer,
             Ok(Err(FrameError::Closed)) => {
-                let obituary = self.0.obituary().await;
+                let obituary = self.0.died_by_itself().await;
                 return (None, Err(PrepareError::Worker(format!("died: {obituary}"))));
             }
-            Ok(Err(error)) => return (None, Err(PrepareError::Worker(error.to_string()))),
+            Ok(Err(error)) => {
+                self.0.died(WorkerDeath::Protocol);
+                return (None, Err(PrepareError::Worker(error.to_string())));
+            }
             Err(_) => {
+                self.0.died(WorkerDeath::Stalled);
                 return (None, Err(PrepareError::TimedOut { limit: request.cpu_limit }));
             }
         };
         let wall = start.elapsed();
         if !response.usage.is_possible(wall) {
+            self.0.died(WorkerDeath::Protocol);
             let reason = format!("it claims what is impossible: {:?}", response.usage);
             return (None, Err(PrepareError::Worker(reason)));
         }
+        steps::prepared(self.pid(), &response.steps, wall);
         let cost =
             PrepareCost { wall, cpu: response.usage.cpu, peak_memory: response.usage.peak_memory };
         let result = match (response.result, artifact) {
             (Ok(counts), Some(artifact)) => Ok(Prepared { artifact, functions, counts, cost }),
             (Ok(_), None) => {
+                self.0.died(WorkerDeath::Protocol);
                 return (None, Err(PrepareError::Worker("success without an artifact".into())));
             }
             (Err(error), _) => Err(classify(error.cleaned(), request)),
         };
         // A job that died may have been up to something. Its worker is not trusted again.
-        let worker = (!matches!(result, Err(PrepareError::JobDied(_)))).then_some(self);
-        (worker, result)
+        if let Err(PrepareError::JobDied(_)) = result {
+            self.0.died(WorkerDeath::Suspect);
+            return (None, result);
+        }
+        (Some(self), result)
     }
 }
 
 async fn exchange(
     process: &mut WorkerProcess,
+    trace: TraceId,
     code: &[u8],
     earlier: Option<&Artifact>,
     request: &PrepareRequest,
@@ -125,8 +140,9 @@ async fn exchange(
     let id = connection.number_request()?;
     let files: Vec<_> =
         [Some(&file), earlier.map(Artifact::file)].into_iter().flatten().map(AsFd::as_fd).collect();
-    connection.send(&Numbered { id, message: request }, &files).await?;
-    let (response, descriptors) = connection.receive_response::<PrepareResponse>(id, 2).await?;
+    connection.send(&Numbered { id, trace, message: request }, &files).await?;
+    let (response, descriptors) =
+        connection.receive_response::<PrepareResponse>(id, trace, 2).await?;
     let mut descriptors = descriptors.into_iter();
     let artifact = descriptors.next().map(Artifact::from_stranger).transpose()?;
     // What can't be kept is lost, and nothing else is.

@@ -7,6 +7,7 @@
 //! large travels in memory files beside them.
 
 use crate::{
+    TraceId,
     artifact::format::{Checksum, ChecksumKey},
     backend::{
         BackendId, BackendPrepareError, ExecuteError, Fingerprint, FunctionCounts, LoadError,
@@ -19,7 +20,7 @@ use parity_scale_codec::{Compact, Decode, Encode, Error, Input, Output};
 use std::{io, ops::Range, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
 /// The version of everything in this module.
-pub const PROTOCOL_VERSION: u32 = 5;
+pub const PROTOCOL_VERSION: u32 = 6;
 
 /// The version of this library; host and worker must have the same.
 pub const PACKAGE_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -148,6 +149,9 @@ pub struct Numbered<M> {
     /// How many requests the host has sent to this worker, this one included. The response repeats
     /// it, so that an answer is never taken for one to another request.
     pub id: u64,
+    /// The request to the host that this is about. The response repeats it, and with it comes what the
+    /// worker and its job did for that request.
+    pub trace: TraceId,
     /// What is said.
     pub message: M,
 }
@@ -178,6 +182,30 @@ pub struct PrepareResponse {
     pub result: Result<Option<FunctionCounts>, PrepareJobError>,
     /// What the job used.
     pub usage: JobUsage,
+    /// How long the steps took.
+    pub steps: PrepareSteps,
+}
+
+/// How long the steps of a preparation took, by the worker's clock. For traces: nothing depends on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct PrepareSteps {
+    /// Until the job was forked.
+    pub fork: Duration,
+    /// From then to its answer, or to its end.
+    pub run: Duration,
+    /// What the job did meanwhile, as it says itself. Nothing if it gave no answer.
+    pub job: PrepareJobSteps,
+}
+
+/// What a prepare job says about how long its steps took. Those that it has not come to took no time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct PrepareJobSteps {
+    /// Decompressing the code.
+    pub decompress: Duration,
+    /// The backend's work.
+    pub compile: Duration,
+    /// Proving that the artifact can be loaded.
+    pub check: Duration,
 }
 
 /// Why a prepare job gave no artifact.
@@ -243,6 +271,8 @@ pub enum LoadResponse {
     Ready {
         /// The time that checking and loading the artifact took.
         load: Duration,
+        /// How much of that was for computing the checksum. For traces: nothing depends on it.
+        verify: Duration,
     },
     /// The artifact's bytes are not what was stored.
     Corrupted,
@@ -303,8 +333,30 @@ pub struct ExecuteResponse {
     /// The gas that the guest used, as the job says: none if it was not metered, or if the job gave no
     /// answer.
     pub gas_used: Option<u64>,
+    /// How long the steps took.
+    pub steps: ExecuteSteps,
     /// What the guest logged.
     pub log: KeptLog,
+}
+
+/// How long the steps of an execution took, by the worker's clock. For traces: nothing depends on it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct ExecuteSteps {
+    /// Until there was a job. Next to nothing if one waited.
+    pub fork: Duration,
+    /// From the job's start to its answer, or to its end.
+    pub run: Duration,
+    /// What the job did meanwhile, as it says itself. Nothing if it gave no answer.
+    pub job: ExecuteJobSteps,
+}
+
+/// What an execute job says about how long its steps took. Those that it has not come to took no time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Encode, Decode)]
+pub struct ExecuteJobSteps {
+    /// Decompressing the block data.
+    pub decompress: Duration,
+    /// The call.
+    pub call: Duration,
 }
 
 /// How a job ended.

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     failpoint::{self, Point},
+    metrics::{CountedWorker, Meters, SpawnFailure, WorkerDeath},
     sandbox::{Finding, Findings, Measure, Measures, NotKeptIn, Sandbox, State},
     text,
 };
@@ -28,6 +29,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitStatus,
     sync::{Arc, Mutex, PoisonError, mpsc},
+    task::{Context, Poll},
     thread::JoinHandle,
     time::Duration,
 };
@@ -89,6 +91,21 @@ pub(crate) enum SpawnError {
     ShuttingDown,
 }
 
+impl SpawnError {
+    /// What it counts as. None if it is no failure.
+    fn failure(&self) -> Option<SpawnFailure> {
+        match self {
+            Self::Start { .. } => Some(SpawnFailure::Start),
+            Self::Handshake { .. } => Some(SpawnFailure::Handshake),
+            Self::Version { .. } => Some(SpawnFailure::Version),
+            Self::Insecure { .. } => Some(SpawnFailure::Insecure),
+            Self::Loosened(_) => Some(SpawnFailure::Loosened),
+            Self::Replaced { .. } => Some(SpawnFailure::Replaced),
+            Self::ShuttingDown => None,
+        }
+    }
+}
+
 /// The one thread that starts workers, and the one that waits for their ends.
 ///
 /// A worker asks the kernel to be killed when the thread that started it ends. Threads of an async
@@ -109,6 +126,7 @@ pub(crate) struct SpawnerHandle {
     build: Arc<Mutex<Option<Build>>>,
     timeout: Duration,
     sandbox: Arc<Sandbox>,
+    meters: Arc<Meters>,
     tasks: mpsc::Sender<Task>,
 }
 
@@ -133,6 +151,7 @@ impl Spawner {
         program: &WorkerProgram,
         timeout: Duration,
         sandbox: &Sandbox,
+        meters: Arc<Meters>,
     ) -> io::Result<Self> {
         let (tasks, inbox) = mpsc::channel();
         let program = program.path().to_owned();
@@ -149,7 +168,7 @@ impl Spawner {
         let configured = FileIdentity::of(&program).ok();
         let build = Arc::default();
         let sandbox = Arc::new(sandbox.clone());
-        let handle = SpawnerHandle { program, configured, build, timeout, sandbox, tasks };
+        let handle = SpawnerHandle { program, configured, build, timeout, sandbox, meters, tasks };
         Ok(Self { handle, thread: Some(thread) })
     }
 
@@ -305,7 +324,7 @@ impl SpawnerHandle {
         &self,
         kind: WorkerKind,
     ) -> Result<(WorkerProcess, WorkerHello), SpawnError> {
-        let result = self.try_spawn(kind).await;
+        let mut result = self.try_spawn(kind).await;
         // Whatever goes wrong with another program, that is why.
         let may_be_why =
             !matches!(result, Ok(_) | Err(SpawnError::ShuttingDown | SpawnError::Replaced { .. }));
@@ -313,7 +332,12 @@ impl SpawnerHandle {
             && self.build().is_some()
             && FileIdentity::of(&self.program).ok() != self.configured
         {
-            return Err(self.replaced());
+            result = Err(self.replaced());
+        }
+        if let Err(error) = &result
+            && let Some(cause) = error.failure()
+        {
+            self.meters.spawn_failed(kind, cause);
         }
         result
     }
@@ -347,6 +371,7 @@ impl SpawnerHandle {
             stderr,
             has_memory_limit: self.sandbox.measures().contains(Measure::MemoryLimit),
             connection: Connection::new(socket).map_err(start)?,
+            counted: None,
         };
         let hello = HostHello {
             magic: HostHello::MAGIC,
@@ -359,6 +384,7 @@ impl SpawnerHandle {
             Ok(Ok(mut hello)) => {
                 hello.findings.clean();
                 self.check(&hello)?;
+                process.counted = Some(CountedWorker::new(self.meters.clone(), kind));
                 let kind = kind.as_str();
                 tracing::debug!(worker_pid = process.pid, kind, "worker started");
                 return Ok((process, hello));
@@ -457,11 +483,39 @@ pub(crate) struct WorkerProcess {
     stderr: OwnedFd,
     has_memory_limit: bool,
     pub(crate) connection: Connection,
+    /// None before it has greeted.
+    counted: Option<CountedWorker>,
 }
 
 impl WorkerProcess {
     pub(crate) fn pid(&self) -> u32 {
         self.pid
+    }
+
+    /// Counts it among those that nobody has let go.
+    pub(crate) fn died(&self, cause: WorkerDeath) {
+        if let Some(counted) = &self.counted {
+            counted.died(cause);
+        }
+    }
+
+    /// Whether the worker, which has nothing to do, has died or spoken out of turn. It is of no more use
+    /// then, and counted as dead.
+    pub(crate) fn is_disturbed(&mut self) -> bool {
+        let is_disturbed = self.connection.is_disturbed();
+        if is_disturbed {
+            self.died(WorkerDeath::Idle);
+        }
+        is_disturbed
+    }
+
+    /// Ready once that is so.
+    pub(crate) fn poll_disturbed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let disturbed = self.connection.poll_disturbed(context);
+        if disturbed.is_ready() {
+            self.died(WorkerDeath::Idle);
+        }
+        disturbed
     }
 
     /// Ready once the worker or a job of it has more than `limit` bytes of resident memory. Never if
@@ -497,6 +551,13 @@ impl WorkerProcess {
             let _ = tokio::time::timeout(GRACE, pidfd.readable()).await;
         }
         Obituary { status: self.process.status(), last_words: self.last_words() }
+    }
+
+    /// The same for one that has ended while it had something to do, which is counted.
+    pub(crate) async fn died_by_itself(&mut self) -> Obituary {
+        let obituary = self.obituary().await;
+        self.died(if obituary.is_crash() { WorkerDeath::Crashed } else { WorkerDeath::Ended });
+        obituary
     }
 
     /// What the process wrote to standard error, as far as it fitted into the pipe.

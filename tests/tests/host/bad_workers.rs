@@ -121,8 +121,10 @@ async fn a_retry_makes_good_what_one_bad_worker_did() {
     let cases = [
         (Place::Greeting(WorkerKind::Execute), Manners::HangUp),
         (Place::Load, Manners::WrongId),
+        (Place::Load, Manners::WrongTrace),
         (Place::Load, Manners::Flood),
         (Place::Execute, Manners::WrongId),
+        (Place::Execute, Manners::WrongTrace),
         (Place::Execute, Manners::GuessId),
         (Place::Execute, Manners::TrailOff),
         (Place::Execute, Manners::Exaggerate),

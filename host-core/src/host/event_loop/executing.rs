@@ -1,6 +1,6 @@
 //! The loop's steps that have candidates executed, and artifacts removed.
 
-use super::{Event, EventLoop, Goal, Request, Stage, prepare_report};
+use super::{Event, EventLoop, Goal, Request, Stage, Waiting, prepare_report};
 use crate::{
     ValidationError,
     artifact::ArtifactId,
@@ -9,12 +9,15 @@ use crate::{
         artifacts::{PreparedArtifact, RequestId},
         execution::{Executed, Execution, is_bad_artifact},
         hot::Load,
-        request::{PrepareReport, Validation},
+        request::Validation,
     },
+    metrics::Task,
     worker::{execute::BlankWorker, spawn::SpawnError},
 };
 use futures_util::FutureExt;
+use std::time::Instant;
 use tokio::sync::oneshot;
+use tracing::{Instrument, Span};
 
 impl EventLoop {
     pub(super) fn start_executions(&mut self) {
@@ -28,20 +31,30 @@ impl EventLoop {
             else {
                 unreachable!("only validations with an artifact are queued for execution");
             };
+            let class = validation.kind.class();
+            let waiting = std::mem::replace(&mut request.waiting, Waiting::begin(Span::none()));
+            let waited = waiting.since.elapsed();
+            self.meters.waited(Task::Execute(class), &artifact.backend, waited);
             let load = Load { artifact, params: request.pvf.params.hash() };
             let hot = self.hot.take(&load);
             let standby = if hot.is_none() { self.standby.take() } else { None };
             self.executing += 1;
-            self.counters.executions.increment();
+            let meters = &*self.meters;
+            meters.counters.executions.inc();
             if hot.is_some() {
-                self.counters.hot_hits.increment();
+                meters.counters.hot_hits.inc();
+            } else {
+                meters.hot_misses.inc();
+                let found = standby.is_some();
+                if found { &meters.standby_used } else { &meters.standby_absent }.inc();
             }
             let execution = Execution {
                 artifact: load.artifact.clone(),
                 request: (**validation).clone(),
+                trace: request.trace,
                 store: self.store.clone(),
                 spawner: self.spawner.clone(),
-                counters: self.counters.clone(),
+                meters: self.meters.clone(),
                 pov_limit: self.config.pov_limit,
                 load_timeout: self.config.load_timeout,
                 wall_clock_factor: self.config.wall_clock_factor,
@@ -49,10 +62,12 @@ impl EventLoop {
                 cancelled,
             };
             let task = async move {
-                let executed = execution.run(hot).await;
-                Event::Executed { id, load, prepared, executed: Box::new(executed) }
+                let start = Instant::now();
+                let executed = Box::new(execution.run(hot).await);
+                let took = start.elapsed();
+                Event::Executed { id, load, prepared, executed, class, took }
             };
-            self.tasks.push(task.boxed());
+            self.tasks.push(task.instrument(request.span.clone()).boxed());
         }
     }
 
@@ -70,7 +85,11 @@ impl EventLoop {
             return;
         }
         self.artifacts.release(&load.artifact, prepared.generation);
-        let report = prepare_report(&load.artifact, &prepared, true);
+        let backend = load.artifact.backend.clone();
+        if let Some(report) = &executed.report {
+            self.meters.executed(&backend, report);
+        }
+        let artifact = load.artifact.clone();
         if let Err(error) = &executed.verdict
             && is_bad_artifact(error)
         {
@@ -80,15 +99,16 @@ impl EventLoop {
         {
             self.hot.insert(load, prepared.size, worker);
         }
-        if let Some(Request { goal: Goal::Validate(_, reply), waited, .. }) =
+        if let Some(Request { goal: Goal::Validate(_, reply), waited, trace, .. }) =
             self.requests.remove(&id)
         {
             let _ = reply.send(Validation {
                 verdict: executed.verdict,
-                backend: Some(report.backend.clone()),
-                prepare: Some(PrepareReport { cached: !waited, ..report }),
+                backend: Some(backend),
+                prepare: Some(prepare_report(trace, &artifact, &prepared, !waited)),
                 execute: executed.report,
                 retried: vec![],
+                trace: None,
             });
         }
         self.start_executions();
@@ -147,7 +167,8 @@ impl EventLoop {
             return;
         }
         self.hot.discard(artifact);
-        self.counters.artifacts_discarded.increment();
+        self.meters.counters.artifacts_discarded.inc();
+        self.measure_cache();
         tracing::warn!(%artifact, %error, "discarding an artifact that can't be read or loaded");
         self.remove_file(artifact);
         let queued = self.requests.iter().filter_map(|(id, request)| match &request.stage {
@@ -189,8 +210,9 @@ impl EventLoop {
         }
         for artifact in self.artifacts.prune(&self.config.prune_limits) {
             tracing::info!(%artifact, "removing an artifact to make room");
-            self.counters.artifacts_pruned.increment();
+            self.meters.counters.artifacts_pruned.inc();
             self.remove_file(&artifact);
         }
+        self.measure_cache();
     }
 }

@@ -1,11 +1,11 @@
 //! The loop's steps that have artifacts made.
 
-use super::{Event, EventLoop, Preparation, Written};
+use super::{Event, EventLoop, Preparation, Running, Written};
 use crate::{
     Code, PrepareError,
     artifact::{ArtifactId, ArtifactStore},
     backend::Artifact,
-    host::statistics::Counters,
+    metrics::Meters,
     primitives::PvfPrepKind,
     text,
     worker::{
@@ -17,13 +17,24 @@ use crate::{
 use futures_util::FutureExt;
 use std::{sync::Arc, time::Instant};
 use tokio::sync::oneshot;
+use tracing::{Instrument, Span, debug_span};
 
 impl EventLoop {
     pub(super) fn start_preparations(&mut self) {
         while let Some((artifact, preparation)) = self.prepare_queue.pop(self.preparing.len()) {
-            self.counters.preparations.increment();
+            self.meters.counters.preparations.inc();
             let (cancel, cancelled) = oneshot::channel();
-            self.preparing.insert(artifact.clone(), cancel);
+            let task = preparation.task();
+            self.meters.waited(task, &artifact.backend, preparation.waiting.since.elapsed());
+            let running = Running {
+                cancel,
+                task,
+                code_len: preparation.code.bytes().len(),
+                span: debug_span!(parent: &preparation.span, "preparing", %artifact),
+                since: Instant::now(),
+            };
+            let span = running.span.clone();
+            self.preparing.insert(artifact.clone(), running);
             let worker = self.idle_prepare_worker();
             let work = self.prepare(artifact.clone(), preparation, worker);
             let task = async move {
@@ -37,7 +48,7 @@ impl EventLoop {
                     },
                 }
             };
-            self.tasks.push(task.boxed());
+            self.tasks.push(task.instrument(span).boxed());
         }
     }
 
@@ -56,7 +67,7 @@ impl EventLoop {
         preparation: Preparation,
         worker: Option<PrepareWorker>,
     ) -> impl Future<Output = Outcome> + use<> {
-        let Preparation { code, pvf, is_precheck } = preparation;
+        let Preparation { code, pvf, is_precheck, trace, .. } = preparation;
         let kind = if is_precheck { PvfPrepKind::Precheck } else { PvfPrepKind::Prepare };
         let request = PrepareRequest {
             backend: artifact.backend.clone(),
@@ -68,7 +79,7 @@ impl EventLoop {
         };
         let wall_limit = request.cpu_limit.saturating_mul(self.config.wall_clock_factor);
         let (spawner, store) = (self.spawner.clone(), self.store.clone());
-        let counters = self.counters.clone();
+        let meters = self.meters.clone();
         // What a precheck finds out must not depend on what else was prepared here: code that takes too
         // long when nothing can be reused would be enacted, and then some machine has nothing to reuse.
         let sources = match is_precheck {
@@ -87,15 +98,16 @@ impl EventLoop {
             let (worker, result) = loop {
                 let worker = match idle.take() {
                     Some(worker) => worker,
-                    None => match spawn(&spawner, &counters).await {
+                    None => match spawn(&spawner, &meters).await {
                         Ok(worker) => worker,
                         Err(error) => return Outcome { worker: None, result: Err(error), useless },
                     },
                 };
                 let (worker_pid, reuses) = (worker.pid(), earlier.is_some());
                 tracing::debug!(%artifact, worker_pid, reuses, "preparing");
-                let (worker, result) =
-                    worker.prepare(code.bytes(), earlier.as_ref(), &request, wall_limit).await;
+                let (worker, result) = worker
+                    .prepare(trace, code.bytes(), earlier.as_ref(), &request, wall_limit)
+                    .await;
                 match result {
                     // Whatever was reused may be to blame. It must not decide whether there is an artifact.
                     Err(error) if earlier.take().is_some() => {
@@ -111,8 +123,8 @@ impl EventLoop {
             });
             let result = stored.await.unwrap_or_else(|e| Err(PrepareError::Store(e.to_string())));
             if let Ok(Written { counts: Some(counts), .. }) = &result {
-                counters.functions_reused.add(counts.reused.into());
-                counters.functions_compiled.add(counts.compiled.into());
+                meters.counters.functions_reused.inc_by(counts.reused.into());
+                meters.counters.functions_compiled.inc_by(counts.compiled.into());
             }
             Outcome { worker, result, useless }
         }
@@ -124,13 +136,24 @@ impl EventLoop {
         worker: Option<PrepareWorker>,
         result: Option<Result<Written, PrepareError>>,
     ) {
-        self.preparing.remove(artifact);
+        let running = self.preparing.remove(artifact);
         if self.idle_prepare_workers.len() + self.preparing.len() < self.prepare_queue.soft_cap() {
             self.idle_prepare_workers.extend(worker);
         }
         if let Some(result) = result {
+            self.prepared_for.remove(artifact);
+            self.meters.preparation_ended(Some(&result));
+            let backend = &artifact.backend;
+            let span = running.map_or_else(Span::none, |running| {
+                self.meters.ran(running.task, backend, running.since.elapsed());
+                if let Ok(Written { size, cost, .. }) = &result {
+                    self.meters.prepared(backend, running.code_len, cost, *size);
+                }
+                running.span
+            });
             match &result {
                 Ok(Written { size, cost, counts, .. }) => tracing::info!(
+                    parent: &span,
                     %artifact, size, wall_ms = cost.wall.as_millis(), cpu_ms = cost.cpu.as_millis(),
                     reused = counts.map(|counts| counts.reused),
                     compiled = counts.map(|counts| counts.compiled),
@@ -138,7 +161,7 @@ impl EventLoop {
                 ),
                 Err(error) => {
                     let error = text::clean(&error.to_string());
-                    tracing::warn!(%artifact, error, "preparing failed");
+                    tracing::warn!(parent: &span, %artifact, error, "preparing failed");
                 }
             }
             // That is not remembered: who asks again finds out anew.
@@ -172,11 +195,8 @@ impl Outcome {
     }
 }
 
-async fn spawn(
-    spawner: &SpawnerHandle,
-    counters: &Counters,
-) -> Result<PrepareWorker, PrepareError> {
-    counters.prepare_workers_started.increment();
+async fn spawn(spawner: &SpawnerHandle, meters: &Meters) -> Result<PrepareWorker, PrepareError> {
+    meters.counters.prepare_workers_started.inc();
     PrepareWorker::spawn(spawner).await.map_err(|error| match error {
         SpawnError::Replaced { program } => PrepareError::WorkerReplaced { program },
         error => PrepareError::NoWorker(error.to_string()),
