@@ -115,6 +115,8 @@ pub(crate) struct Validate {
     /// How many candidates may be executed at once
     #[arg(long, value_name = "N", default_value = "1", help_heading = HOST)]
     pub(crate) workers: NonZeroUsize,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArg,
 }
 
 #[derive(Debug, Args)]
@@ -176,6 +178,8 @@ pub(crate) struct Bench {
     /// That host has a cache of its own, and does not keep this code in.
     #[arg(long)]
     pub(crate) sandbox_cost: bool,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArg,
 }
 
 #[derive(Debug, Args)]
@@ -243,6 +247,8 @@ pub(crate) struct Compare {
     pub(crate) resume: bool,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArg,
 }
 
 const REPLAY_HELP: &str = "\
@@ -278,6 +284,8 @@ pub(crate) struct Replay {
     pub(crate) cache: CacheDirArg,
     #[command(flatten)]
     pub(crate) sandbox: SandboxArgs,
+    #[command(flatten)]
+    pub(crate) metrics: MetricsArg,
 }
 
 const CODE: &str = "Code";
@@ -413,6 +421,13 @@ pub(crate) struct ControlGroupArg {
     /// It has to be delegated to this user, and have no process in it.
     #[arg(long, value_name = "DIR", help_heading = HOST)]
     pub(crate) control_group: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MetricsArg {
+    /// Write here, at the end, what the host has counted and measured, as a Prometheus scrape gets it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) metrics: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

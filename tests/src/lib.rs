@@ -21,6 +21,7 @@
 
 pub mod allocation;
 pub mod escape;
+pub mod exposition;
 mod fixture;
 pub mod manners;
 pub mod mounts;

@@ -45,7 +45,7 @@ use std::{
     time::Instant,
 };
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tracing::{Instrument, Span, info_span};
+use tracing::{Instrument, info_span};
 
 /// Why a host could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -315,10 +315,9 @@ impl ValidationHost {
     pub async fn precheck(&self, pvf: Pvf) -> Result<PrepareReport, PrepareError> {
         let trace = TraceId::unique();
         let span = info_span!("precheck", id = %trace, code_hash = %pvf.code.hash());
-        let command = |id, reply, place| {
-            let span = Span::current();
-            Command::Precheck { id, pvf, trace, span, reply, place }
-        };
+        let of_request = span.clone();
+        let command =
+            |id, reply, place| Command::Precheck { id, pvf, trace, span: of_request, reply, place };
         async {
             let start = Instant::now();
             let answer = self.ask(PRECHECKS, command).await.unwrap_or(Err(PrepareError::HostGone));
@@ -345,9 +344,14 @@ impl ValidationHost {
             kind = class.name(),
             code_hash = %request.pvf.code.hash(),
         );
-        let command = |id, reply, place| {
-            let span = Span::current();
-            Command::Validate { id, request, trace, span, reply, place }
+        let of_request = span.clone();
+        let command = |id, reply, place| Command::Validate {
+            id,
+            request,
+            trace,
+            span: of_request,
+            reply,
+            place,
         };
         async {
             let start = Instant::now();

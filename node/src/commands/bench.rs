@@ -13,6 +13,7 @@ use crate::{
     failure::{Answer, Failure},
     floor::Floor,
     input::{self, Program},
+    metrics,
     output::{self, Facts},
     progress::Spinner,
     samples::Samples,
@@ -98,8 +99,10 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<Answer, Failure> {
             temporary.path()
         }
     };
+    let measured = metrics::Measured::open(&args.metrics)?;
     let config = input::config(&cache_dir, &args.host, &args.code)?;
-    let config = input::config_execution(config, &args.candidate, workers).build()?;
+    let config = input::config_execution(config, &args.candidate, workers);
+    let config = config.metrics(measured.metrics()).build()?;
 
     let plan = Plan {
         input: timing::guest_input(&request, config.pov_limit())?,
@@ -112,7 +115,7 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<Answer, Failure> {
     let bare_cache = args.sandbox_cost.then(TemporaryCache::new).transpose()?;
     let bare_config =
         bare_cache.as_ref().map(|cache| cost::bare(&config, &cache.path())).transpose()?;
-    let measured = session::run(async |session| {
+    let result = session::run(async |session| {
         let on_host = async |host| {
             let mut measured = plan.measure(&host, &cache_dir, &spinner).await?;
             if let Some(config) = bare_config {
@@ -125,7 +128,8 @@ pub(crate) fn run(args: &Bench, json: bool) -> Result<Answer, Failure> {
             Ok(measured)
         };
         session.with_host(config, on_host).await
-    })?;
+    });
+    let measured = measured.finish(result)?;
     drop(spinner);
 
     if json {

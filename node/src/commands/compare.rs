@@ -8,11 +8,13 @@ use crate::{
         json::ComparisonJson,
         plan,
         report::Report,
-        run::{self, LogOptions},
+        run::{self, HostOptions, LogOptions},
         text::Text,
     },
     failure::{Answer, Failure},
-    input, output, session,
+    input,
+    metrics::Measured,
+    output, session,
 };
 
 pub(crate) fn run(args: &Compare, json: bool) -> Result<Answer, Failure> {
@@ -27,10 +29,13 @@ pub(crate) fn run(args: &Compare, json: bool) -> Result<Answer, Failure> {
     let report = args.report.as_deref().map(Report::open).transpose()?;
     let log = args.log.clone().map(|path| LogOptions { path, resume: args.resume });
 
+    let measured = Measured::open(&args.metrics)?;
     let rounds = session::run(async |session| {
-        let sandbox = input::sandbox(&args.sandbox);
-        run::run(&plan, session, sandbox, log.as_ref()).await
-    })?;
+        let host =
+            HostOptions { sandbox: input::sandbox(&args.sandbox), metrics: measured.metrics() };
+        run::run(&plan, session, host, log.as_ref()).await
+    });
+    let rounds = measured.finish(rounds)?;
     let comparison = Comparison::new(&plan, &rounds);
     if let Some(report) = report {
         report.write(&comparison)?;

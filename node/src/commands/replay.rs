@@ -12,6 +12,7 @@ use crate::{
     },
     failure::{Answer, Failure},
     input,
+    metrics::Measured,
     output::{self, Table},
     session::with_host,
     units,
@@ -26,13 +27,16 @@ pub(crate) fn run(args: &Replay, json: bool) -> Result<Answer, Failure> {
     let paths = corpus::find(std::slice::from_ref(&args.corpus))?;
     look_at_all(&paths, &pair)?;
     let cache_dir = input::cache_dir(args.cache.cache_dir.as_deref())?;
+    let measured = Measured::open(&args.metrics)?;
     let config = Config::builder(&cache_dir)
         .sandbox(input::sandbox(&args.sandbox))
+        .metrics(measured.metrics())
         .execute_workers_max(args.workers.get());
     let config = input::keeping(config, 2 * args.workers.get()).build()?;
 
     let replayed =
-        with_host(config, async |host| replay::replay(paths, pair, args.workers, host).await)?;
+        with_host(config, async |host| replay::replay(paths, pair, args.workers, host).await);
+    let replayed = measured.finish(replayed)?;
     if json {
         output::json(&to_json(&replayed))?;
     } else {

@@ -4,6 +4,7 @@ use crate::{
     cli::Validate,
     failure::{Answer, Failure},
     input::{self, Program},
+    metrics::Measured,
     output,
     progress::Spinner,
     session::with_host,
@@ -18,9 +19,13 @@ pub(crate) fn run(args: &Validate, json: bool) -> Result<Answer, Failure> {
     let config = input::config(&cache_dir, &args.host, &args.code)?;
     let config = input::config_execution(config, &args.candidate, args.workers).build()?;
 
+    let measured = Measured::open(&args.metrics)?;
+    config.metrics = measured.metrics();
+
     let spinner = Spinner::start(format!("preparing and executing {}", args.code.code.display()));
     let validated = with_host(config, async |host| Ok(validate_with_retry(&host, request).await));
     drop(spinner);
+    let validated = measured.finish(validated);
 
     let code_hash = program.code.hash();
     let validation = match validated {

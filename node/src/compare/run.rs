@@ -12,7 +12,7 @@ use crate::{
     temporary::TemporaryCache,
 };
 use pvf_host_core::{
-    Config, ValidationHost, artifact::ArtifactId, detect_environment, primitives::hex,
+    Config, Metrics, ValidationHost, artifact::ArtifactId, detect_environment, primitives::hex,
     sandbox::Sandbox,
 };
 use std::{collections::HashSet, ops::Range, path::PathBuf, time::Instant};
@@ -27,11 +27,19 @@ pub(crate) struct LogOptions {
     pub(crate) resume: bool,
 }
 
-/// Runs what the log does not have yet, on hosts with this sandbox. Gives all rounds, case by case.
+/// How its hosts are set up.
+#[derive(Debug)]
+pub(crate) struct HostOptions {
+    pub(crate) sandbox: Sandbox,
+    /// Where all of them, one after the other, count and measure.
+    pub(crate) metrics: Option<Metrics>,
+}
+
+/// Runs what the log does not have yet, on hosts that are set up like this. Gives all rounds, case by case.
 pub(crate) async fn run(
     plan: &Plan,
     session: &Session,
-    sandbox: Sandbox,
+    host: HostOptions,
     log: Option<&LogOptions>,
 ) -> Result<Vec<Vec<Round>>, Failure> {
     let (log, rounds) = match log {
@@ -43,7 +51,7 @@ pub(crate) async fn run(
             Log::open(path, plan, &hex::encode(environment.0), *resume)?
         }
     };
-    let mut run = Run::new(plan, sandbox, log, rounds);
+    let mut run = Run::new(plan, host, log, rounds);
     let mut cache = run.prepare(session).await?;
     run.execute(session, &mut cache, Phase::First).await?;
     run.execute(session, &mut cache, Phase::Warm).await?;
@@ -65,7 +73,7 @@ impl Cache {
 
 struct Run<'a> {
     plan: &'a Plan,
-    sandbox: Sandbox,
+    host: HostOptions,
     log: Log,
     /// By case.
     rounds: Vec<Vec<Round>>,
@@ -77,7 +85,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    fn new(plan: &'a Plan, sandbox: Sandbox, log: Log, rounds: Vec<Round>) -> Self {
+    fn new(plan: &'a Plan, host: HostOptions, log: Log, rounds: Vec<Round>) -> Self {
         let mut left = TimeLeft::new([Phase::Prepare, Phase::First, Phase::Warm].map(|phase| {
             let cases = (0..plan.cases.len()).filter(|case| plan.is_run(phase, *case)).count();
             (phase, (cases * plan.runs(phase)) as u64)
@@ -93,7 +101,7 @@ impl<'a> Run<'a> {
             by_case[round.case].push(round);
         }
         let codes = Codes::default();
-        Self { plan, sandbox, log, rounds: by_case, done, codes, left, steps, bar }
+        Self { plan, host, log, rounds: by_case, done, codes, left, steps, bar }
     }
 
     /// Prepares everything, as often as planned, each time from nothing. Gives the last cache.
@@ -138,7 +146,8 @@ impl<'a> Run<'a> {
     ) -> Result<(), Failure> {
         let hot = if phase == Phase::Warm { self.plan.backends.len() } else { 0 };
         let config = Config::builder(cache.directory.path())
-            .sandbox(self.sandbox.clone())
+            .sandbox(self.host.sandbox.clone())
+            .metrics(self.host.metrics.clone())
             .execute_workers_max(1)
             .hot_workers_max(hot)
             .hot_workers_max_size(u64::MAX)

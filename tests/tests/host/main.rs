@@ -5,6 +5,7 @@ mod bad_workers;
 mod cancellation;
 mod code_by_hash;
 mod limits;
+mod metrics;
 mod one_source;
 mod preparation;
 mod queueing;

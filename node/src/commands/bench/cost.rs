@@ -34,7 +34,8 @@ pub(super) struct CostJson {
 /// The configuration of a host that does not keep code in, and is otherwise like another one.
 pub(super) fn bare(config: &Config, cache_dir: &Path) -> Result<Config, ConfigError> {
     let sandbox = config.sandbox().clone().only(Measures::none()).accept_insecure();
-    config.to_builder().cache_dir(cache_dir).sandbox(sandbox).build()
+    // It runs beside the other one.
+    config.to_builder().cache_dir(cache_dir).metrics(None).sandbox(sandbox).build()
 }
 
 impl Cost {
