@@ -686,6 +686,39 @@ fn the_bench_measures_everything() {
 }
 
 #[test]
+fn what_was_measured_is_written_to_a_file() {
+    let place = Place::new();
+    let file = place.path("metrics.txt");
+    let metrics = ["--metrics", file.to_str().unwrap()];
+    let counts = |name: &str| {
+        let text = fs::read_to_string(&file).unwrap();
+        assert!(text.ends_with("# EOF\n"), "{text}");
+        let lines = text.lines().filter(|line| line.starts_with(name));
+        lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum::<u64>()
+    };
+    place.validate_example(&metrics).expect_verdict("valid", 0);
+    assert_eq!((counts("pvf_verdicts_total"), counts("pvf_preparations_started_total")), (1, 1));
+    // It is not added to.
+    place.validate_example(&metrics).expect_verdict("valid", 0);
+    assert_eq!((counts("pvf_verdicts_total"), counts("pvf_preparations_started_total")), (1, 0));
+
+    let more = [&metrics[..], &["--count", "7", "--concurrency", "3", "--sandbox-cost"]].concat();
+    bench(&place, &blob("adder.wasm"), &example("adder-good.block"), &more).expect(0);
+    // The first one, those at once, seven before and after, and seven for the cost; the host without
+    // measures does not count.
+    assert!((1 + 7 + 3 + 7 + 7..40).contains(&counts("pvf_verdicts_total")));
+
+    // A file that can't be written is noticed before anything is done.
+    let nowhere = ["--metrics", "/dev/null/metrics"];
+    place.validate_example(&nowhere).expect_usage("can't write the metrics");
+    // Of what has failed there are metrics too.
+    fs::remove_file(&file).unwrap();
+    let missing = [&metrics[..], &["--worker-program", "/dev/null"]].concat();
+    place.validate_example(&missing).expect(3);
+    assert_eq!(counts("pvf_worker_spawn_failures_total"), 1);
+}
+
+#[test]
 fn the_bench_says_what_the_sandbox_costs() {
     let place = Place::new();
     let more = ["--count", "3", "--sandbox-cost"];

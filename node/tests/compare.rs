@@ -521,8 +521,13 @@ fn a_replay_counts_every_candidate_and_agrees() {
         return run.expect_usage("named twice");
     }
     for workers in ["1", "3"] {
+        let file = place.path("metrics.txt");
+        let metrics = ["--metrics", file.to_str().unwrap()];
         let more = ["--backend", other, "--against", one, "--workers", workers, "--json"];
-        let json = replay(&place, "corpus", &more).expect(0).json();
+        let json = replay(&place, "corpus", &[&more[..], &metrics].concat()).expect(0).json();
+        let text = fs::read_to_string(&file).unwrap();
+        let valid = "pvf_verdicts_total{class=\"valid\",cause=\"valid\"} 30\n";
+        assert!(text.contains(valid), "{text}");
         let totals = json!({
             "candidates": 20, "agreeing": 20, "diverging": 0, "unknown": 0, "skipped": 0,
             "unreadable": 0,
