@@ -505,6 +505,18 @@ fn replay(place: &Place, folder: &str, more: &[&str]) -> Run {
 }
 
 #[test]
+fn what_all_hosts_of_a_comparison_have_measured_is_in_one_file() {
+    let place = Place::new();
+    let case = write_case(&place, "case.toml", "messages", &no_messages(1), "");
+    let file = place.path("metrics.txt");
+    compare(&place, &[&case, "--metrics", file.to_str().unwrap()]).expect(0);
+    let text = fs::read_to_string(&file).unwrap();
+    // Each time that code is prepared, another host does it.
+    let prepared = format!("pvf_preparations_started_total {}\n", 2 * BACKENDS.len());
+    assert!(text.contains(&prepared), "{text}");
+}
+
+#[test]
 fn a_replay_counts_every_candidate_and_agrees() {
     let place = Place::new();
     fs::create_dir_all(place.path("corpus/deep")).unwrap();

@@ -291,6 +291,7 @@ async fn every_try_of_a_validation_has_the_same_name_and_its_number() {
     assert_eq!(trace.attempt, 2);
     valid_head(validation);
     until_over(trace.id).await;
+    host.shut_down().await;
     let traces = traces();
     let roots = traces.roots(trace.id);
     assert!(roots.iter().all(|root| root.name == "validation"));
@@ -300,8 +301,6 @@ async fn every_try_of_a_validation_has_the_same_name_and_its_number() {
     let decided = traces.events.iter().filter(|event| event.fields.contains_key("cause"));
     let mut decided = decided.filter(|event| event.fields.get("id") == Some(&trace.id.to_string()));
     assert!(decided.any(|event| event.fields["attempt"] == "1"));
-    drop(traces);
-    host.shut_down().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -318,6 +317,7 @@ async fn who_waits_for_a_preparation_learns_for_whom_it_is_made() {
     for id in [first, second] {
         until_over(id).await;
     }
+    host.shut_down().await;
     let traces = traces();
     let expected = ["waiting for an artifact", "waiting for an execute worker", "executing"]
         .map(str::to_owned);
@@ -328,8 +328,6 @@ async fn who_waits_for_a_preparation_learns_for_whom_it_is_made() {
     let prepared_for: Vec<_> =
         of_second.filter_map(|event| event.fields.get("prepared_for")).collect();
     assert_eq!(prepared_for, [&first.to_string()]);
-    drop(traces);
-    host.shut_down().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -362,9 +360,8 @@ async fn prechecks_and_what_fails_have_names_too() {
     drop(validation);
     until_over(id).await;
     let given_up = |event: &&Recorded| event.fields["message"] == "given up";
+    host.shut_down().await;
     let traces = traces();
     let count = traces.events.iter().filter(|event| traces.is_of(event, id)).filter(given_up);
     assert_eq!(count.count(), 1);
-    drop(traces);
-    host.shut_down().await;
 }
