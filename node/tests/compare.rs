@@ -509,7 +509,8 @@ fn what_all_hosts_of_a_comparison_have_measured_is_in_one_file() {
     let place = Place::new();
     let case = write_case(&place, "case.toml", "messages", &no_messages(1), "");
     let file = place.path("metrics.txt");
-    compare(&place, &[&case, "--metrics", file.to_str().unwrap()]).expect(0);
+    let metrics = file.to_str().unwrap();
+    compare(&place, &[&case, &all_backends(), "--metrics", metrics]).expect(0);
     let text = fs::read_to_string(&file).unwrap();
     // Each time that code is prepared, another host does it.
     let prepared = format!("pvf_preparations_started_total {}\n", 2 * BACKENDS.len());
