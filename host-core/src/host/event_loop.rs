@@ -132,13 +132,22 @@ struct Request {
 
 /// A wait that has not ended.
 struct Waiting {
-    _span: Span,
+    span: Span,
     since: Instant,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if !self.span.is_disabled() {
+            let took_us = self.since.elapsed().as_micros() as u64;
+            tracing::debug!(parent: &self.span, took_us, "waited");
+        }
+    }
 }
 
 impl Waiting {
     fn begin(span: Span) -> Self {
-        Self { _span: span, since: Instant::now() }
+        Self { span, since: Instant::now() }
     }
 }
 
@@ -415,7 +424,7 @@ impl EventLoop {
                         parent: &request.span,
                         "waiting",
                         reason = "a prepare worker",
-                        %artifact,
+                        backend = %artifact.backend,
                     );
                     let preparation = Preparation {
                         code: code.clone(),
@@ -467,9 +476,12 @@ impl EventLoop {
         let Some(request) = self.requests.get_mut(&id) else { return PreparePriority::Normal };
         request.waited = true;
         request.stage = Stage::Preparing(artifact.clone());
-        request.waiting = Waiting::begin(
-            debug_span!(parent: &request.span, "waiting", reason = "an artifact", %artifact),
-        );
+        request.waiting = Waiting::begin(debug_span!(
+            parent: &request.span,
+            "waiting",
+            reason = "an artifact",
+            backend = %artifact.backend,
+        ));
         let priority = match &request.goal {
             Goal::Validate(request, _) => request.kind.prepare_priority(),
             Goal::Precheck(_) | Goal::HeadsUp => PreparePriority::Normal,

@@ -160,7 +160,7 @@ impl Execution {
     }
 
     async fn start_worker(&mut self) -> Result<(ExecuteWorker, Duration), NotStarted> {
-        let span = debug_span!("loading", artifact = %self.artifact);
+        let span = debug_span!("loading", backend = %self.artifact.backend);
         self.load().instrument(span).await
     }
 

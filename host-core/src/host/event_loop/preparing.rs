@@ -30,7 +30,7 @@ impl EventLoop {
                 cancel,
                 task,
                 code_len: preparation.code.bytes().len(),
-                span: debug_span!(parent: &preparation.span, "preparing", %artifact),
+                span: debug_span!(parent: &preparation.span, "preparing", backend = %artifact.backend),
                 since: Instant::now(),
             };
             let span = running.span.clone();
