@@ -8,7 +8,7 @@ use prometheus_client::{
 /// Names and values of labels.
 pub(super) type Labels = Vec<(&'static str, &'static str)>;
 
-/// Makes metrics, and tells a registry of them if there is one.
+/// Makes metrics, and tells a registry of them if there is one. It puts a full stop behind each help.
 pub(super) struct Maker<'a>(pub(super) Option<&'a mut Registry>);
 
 impl Maker<'_> {

@@ -88,50 +88,50 @@ impl Meters {
         let make = &mut Maker(registry);
         let requests = make.gauges(
             "pvf_requests",
-            "Requests that the host holds, by class: from when they found a place to their answer.",
+            "Requests that the host holds, by class: from when they found a place to their answer",
         );
         let queue = make.gauges(
             "pvf_queue_length",
-            "Work that waits for a worker: artifacts to be prepared, and candidates to be executed.",
+            "Work that waits for a worker: artifacts to be prepared, and candidates to be executed",
         );
         let length = |queue_name, class| {
             queue.get_or_create_owned(&vec![("queue", queue_name), ("class", class)])
         };
-        let running = make.gauges("pvf_running_jobs", "Preparations and executions that run.");
+        let running = make.gauges("pvf_running_jobs", "Preparations and executions that run");
         let running = |queue| running.get_or_create_owned(&vec![("queue", queue)]);
         let hot = make.counters(
             "pvf_hot_set_lookups",
-            "Executions, by whether an idle worker had the artifact loaded.",
+            "Executions, by whether an idle worker had the artifact loaded",
         );
         let hot = |result| hot.get_or_create_owned(&vec![("result", result)]);
         let evictions = make.counters(
             "pvf_hot_set_evictions",
             "Idle workers let go: to make room for others, or with an artifact that is no more. \
-             Those that died are among the deaths of workers.",
+             Those that died are among the deaths of workers",
         );
         let evictions = |cause| evictions.get_or_create_owned(&vec![("cause", cause)]);
         let standby = make.counters(
             "pvf_standby_lookups",
-            "Executions that found no worker with their artifact, by whether one stood by.",
+            "Executions that found no worker with their artifact, by whether one stood by",
         );
         let standby = |result| standby.get_or_create_owned(&vec![("result", result)]);
         let lookups = make.counters(
             "pvf_cache_lookups",
             "Questions for an artifact: it is there (hit), on its way (wait), has to be prepared \
-             (miss), or can't be had (failed).",
+             (miss), or can't be had (failed)",
         );
         let lookups = |result| lookups.get_or_create_owned(&vec![("result", result)]);
         let validation = make.histogram(
             Some(Unit::Seconds),
             "pvf_validation",
-            "Time from call to verdict of one try, all waiting included.",
+            "Time from call to verdict of one try, all waiting included",
             maker::long_seconds,
         );
         let validation = ExecuteClass::ALL
             .map(|class| validation.get_or_create_owned(&vec![("kind", class.name())]));
         let verdict = make.counters(
             "pvf_verdicts",
-            "Answers to validations, each try by itself, by class and cause.",
+            "Answers to validations, each try by itself, by class and cause",
         );
         let verdicts = verdicts().into_iter().map(|(class, cause)| {
             let labels = vec![("class", class), ("cause", cause)];
@@ -140,20 +140,19 @@ impl Meters {
         let outcomes = |family: Family<Labels, Counter>| {
             PREPARE_OUTCOMES.map(|outcome| family.get_or_create_owned(&vec![("outcome", outcome)]))
         };
-        let preparations =
-            make.counters("pvf_preparations", "Preparations that ended, by outcome.");
+        let preparations = make.counters("pvf_preparations", "Preparations that ended, by outcome");
         let preparations_cancelled =
             preparations.get_or_create_owned(&vec![("outcome", "cancelled")]);
-        let workers = make.gauges("pvf_workers", "Worker processes, by kind.");
-        let spawns = make.counters("pvf_worker_spawns", "Workers started that greeted.");
+        let workers = make.gauges("pvf_workers", "Worker processes, by kind");
+        let spawns = make.counters("pvf_worker_spawns", "Workers started that greeted");
         let of_kind = |kind: WorkerKind| vec![("kind", kind.as_str())];
         let spawn_failures =
-            make.counters("pvf_worker_spawn_failures", "Workers that could not be started.");
+            make.counters("pvf_worker_spawn_failures", "Workers that could not be started");
         let deaths = make.counters(
             "pvf_worker_deaths",
-            "Workers that died, or were killed for what they or their jobs did.",
+            "Workers that died, or were killed for what they or their jobs did",
         );
-        let backend_info = make.gauges("pvf_backend_info", "Always 1: the linked backends.");
+        let backend_info = make.gauges("pvf_backend_info", "Always 1: the linked backends");
         for descriptor in backend::linked() {
             let labels = vec![("backend", descriptor.id.as_str()), ("version", descriptor.version)];
             backend_info.get_or_create(&labels).set(1);
@@ -164,7 +163,7 @@ impl Meters {
                 .map(|class| requests.get_or_create_owned(&vec![("class", class)])),
             queue_capacity: make.gauge(
                 "pvf_queue_capacity",
-                "How many requests of each class the host holds at most; further callers wait.",
+                "How many requests of each class the host holds at most; further callers wait",
             ),
             prepare_queue: PreparePriority::ALL.map(|priority| length("prepare", priority.name())),
             execute_queue: ExecuteClass::ALL.map(|class| length("execute", class.name())),
@@ -172,33 +171,33 @@ impl Meters {
             executing: running("execute"),
             hot_workers: make.gauge(
                 "pvf_hot_workers",
-                "Idle execute workers that are kept with their artifact loaded.",
+                "Idle execute workers that are kept with their artifact loaded",
             ),
             hot_workers_size: make.gauge_of(
                 Unit::Bytes,
                 "pvf_hot_workers_artifacts",
-                "The sizes of the artifacts that these have loaded, together.",
+                "The sizes of the artifacts that these have loaded, together",
             ),
             standing_by: make.gauge(
                 "pvf_standby_workers",
-                "Execute workers that stand by without an artifact: 1 or 0.",
+                "Execute workers that stand by without an artifact: 1 or 0",
             ),
-            cache_artifacts: make.gauge("pvf_cache_artifacts", "Artifacts in the cache."),
+            cache_artifacts: make.gauge("pvf_cache_artifacts", "Artifacts in the cache"),
             cache_failures: make
-                .gauge("pvf_cache_failures", "Failed preparations that the host remembers."),
+                .gauge("pvf_cache_failures", "Failed preparations that the host remembers"),
             cache_size: make.gauge_of(
                 Unit::Bytes,
                 "pvf_cache",
-                "The size of the cache: of artifacts, and of the functions kept beside them.",
+                "The size of the cache: of artifacts, and of the functions kept beside them",
             ),
             cache_max_size: make.gauge_of(
                 Unit::Bytes,
                 "pvf_cache_max",
-                "The size above which artifacts are removed that were not needed for long.",
+                "The size above which artifacts are removed that were not needed for long",
             ),
             insecure: make.gauge(
                 "pvf_insecure",
-                "1 if workers do not keep untrusted code in, and the host runs all the same.",
+                "1 if workers do not keep untrusted code in, and the host runs all the same",
             ),
             hot_misses: hot("miss"),
             hot_evictions_for_room: evictions("room"),
@@ -211,16 +210,16 @@ impl Meters {
             cache_failed: lookups("failed"),
             cancellations: make.counter(
                 "pvf_cancellations",
-                "Requests given up by their caller before they had an answer.",
+                "Requests given up by their caller before they had an answer",
             ),
             log_lines_dropped: make.counter(
                 "pvf_guest_log_lines_dropped",
-                "Lines that guests logged beyond what is kept.",
+                "Lines that guests logged beyond what is kept",
             ),
             validation,
             backends: of_backends(make),
             verdicts: verdicts.collect(),
-            prechecks: outcomes(make.counters("pvf_prechecks", "Answers to prechecks.")),
+            prechecks: outcomes(make.counters("pvf_prechecks", "Answers to prechecks")),
             preparations_ended: outcomes(preparations),
             preparations_cancelled,
             workers: WORKER_KINDS.map(|kind| workers.get_or_create_owned(&of_kind(kind))),
@@ -351,56 +350,56 @@ fn of_backends(make: &mut Maker<'_>) -> Vec<OfBackend> {
     let waiting: Histograms = make.histogram(
         seconds.clone(),
         "pvf_waiting",
-        "Time that work waited in a queue for a worker.",
+        "Time that work waited in a queue for a worker",
         maker::seconds,
     );
     let running = make.histogram(
         seconds.clone(),
         "pvf_running",
-        "Time from leaving the queue to the end, with the start of a worker if there was none.",
+        "Time from leaving the queue to the end, with the start of a worker if there was none",
         maker::seconds,
     );
     let execute_cpu = make.histogram(
         seconds.clone(),
         "pvf_execute_cpu",
-        "CPU time of the jobs that execute candidates.",
+        "CPU time of the jobs that execute candidates",
         maker::seconds,
     );
     let execute_memory = make.histogram(
         Some(Unit::Bytes),
         "pvf_execute_peak_memory",
-        "The most memory that such a job had resident.",
+        "The most memory that such a job had resident",
         maker::bytes,
     );
     let load = make.histogram(
         seconds.clone(),
         "pvf_load",
-        "Time to read an artifact, and to check and load it in a new worker.",
+        "Time to read an artifact, and to check and load it in a new worker",
         maker::seconds,
     );
-    let gas = make.histogram(None, "pvf_gas_used", "Gas used, where it is metered.", maker::gas);
+    let gas = make.histogram(None, "pvf_gas_used", "Gas used, where it is metered", maker::gas);
     let prepare_cpu = make.histogram(
         seconds,
         "pvf_prepare_cpu",
-        "CPU time of the jobs that have made an artifact, all their threads together.",
+        "CPU time of the jobs that have made an artifact, all their threads together",
         maker::long_seconds,
     );
     let prepare_memory = make.histogram(
         Some(Unit::Bytes),
         "pvf_prepare_peak_memory",
-        "The most memory that such a job had resident.",
+        "The most memory that such a job had resident",
         maker::bytes,
     );
     let code = make.histogram(
         Some(Unit::Bytes),
         "pvf_prepare_code",
-        "The size of the code that an artifact was made of, compressed if it came so.",
+        "The size of the code that an artifact was made of, compressed if it came so",
         maker::bytes,
     );
     let artifact = make.histogram(
         Some(Unit::Bytes),
         "pvf_artifact",
-        "The size of the artifacts that were made.",
+        "The size of the artifacts that were made",
         maker::bytes,
     );
     let of_backend = |id: &'static BackendId| {
@@ -429,26 +428,26 @@ fn of_backends(make: &mut Maker<'_>) -> Vec<OfBackend> {
 fn counters(make: &mut Maker<'_>, hot_hits: Counter) -> Counters {
     let functions = make.counters(
         "pvf_prepare_functions",
-        "Functions of prepared code, as far as backends keep them: reused or compiled.",
+        "Functions of prepared code, as far as backends keep them: reused or compiled",
     );
     let functions = |origin| functions.get_or_create_owned(&vec![("origin", origin)]);
     let removals = make.counters(
         "pvf_cache_evictions",
-        "Artifacts removed from the cache: to make room, or since they could not be read or loaded.",
+        "Artifacts removed from the cache: to make room, or since they could not be read or loaded",
     );
     let removals = |cause| removals.get_or_create_owned(&vec![("cause", cause)]);
-    let retries = make.counters("pvf_retries", "Validations tried again, by cause.");
+    let retries = make.counters("pvf_retries", "Validations tried again, by cause");
     let retries = |cause: RetryCause| retries.get_or_create_owned(&vec![("cause", cause.label())]);
     Counters {
-        preparations: make.counter("pvf_preparations_started", "Preparations started."),
+        preparations: make.counter("pvf_preparations_started", "Preparations started"),
         functions_reused: functions("reused"),
         functions_compiled: functions("compiled"),
-        executions: make.counter("pvf_executions", "Executions that left the queue."),
+        executions: make.counter("pvf_executions", "Executions that left the queue"),
         prepare_workers_started: Counter::default(),
         execute_workers_started: make
-            .counter("pvf_loads", "Times that a new worker was given an artifact to load."),
+            .counter("pvf_loads", "Times that a new worker was given an artifact to load"),
         hot_hits,
-        code_fetches: make.counter("pvf_code_fetches", "Times the code provider was asked."),
+        code_fetches: make.counter("pvf_code_fetches", "Times the code provider was asked"),
         artifacts_pruned: removals("room"),
         artifacts_discarded: removals("unusable"),
         retries_after_worker_death: retries(RetryCause::WorkerDeath),
@@ -459,11 +458,11 @@ fn counters(make: &mut Maker<'_>, hot_hits: Counter) -> Counters {
         retries_after_internal_error: retries(RetryCause::Internal),
         retries_given_up: make.counter(
             "pvf_retries_given_up",
-            "Validations whose error may pass, and that were not tried again any more.",
+            "Validations whose error may pass, and that were not tried again any more",
         ),
         judged_after_runtime_construction: make.counter(
             "pvf_judged_after_runtime_construction",
-            "Candidates found invalid because their artifact could not be loaded twice.",
+            "Candidates found invalid because their artifact could not be loaded twice",
         ),
     }
 }
