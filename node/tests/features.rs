@@ -99,4 +99,7 @@ fn the_backends_are_listed() {
     let expected = FEATURES.iter().filter(|(_, is_on, ..)| *is_on);
     let expected: usize = expected.map(|(_, _, ids, _)| ids.len()).sum();
     assert_eq!(listed.len(), expected);
+    for backend in listed {
+        assert_eq!(backend["formats"].as_array().unwrap().len(), 1, "{backend}");
+    }
 }

@@ -1,5 +1,5 @@
-//! Calls into rewritten code: in which order what happens, and what its end means, is the same for every
-//! engine.
+//! Calls into rewritten code: in which order what happens, and what its end means, is the same for
+//! every engine.
 
 use crate::{Form, GAS_LEFT, START, gas_left};
 use pvf_host_core::{
@@ -72,8 +72,8 @@ pub trait Instance {
     /// What it means for the verdict that it does not return.
     fn call_start(&mut self, name: &str) -> Result<(), ExecuteError>;
 
-    /// Why the machine could not do what a host function asked of it, such as growing the memory, if that
-    /// is why it failed.
+    /// Why the machine could not do what a host function asked of it, such as growing the memory,
+    /// if that is why it failed.
     fn machine_failure(&mut self) -> Option<ExecuteError>;
 }
 
@@ -101,8 +101,8 @@ pub struct Loaded<L: Linked> {
     /// What there is for each call, if the code counts it.
     max_gas: Option<u64>,
     next: Next<L::Instance>,
-    /// The instance of the last call. Dropping it would unmap its memory: a system call, which a job
-    /// may not be allowed to make, and need not.
+    /// The instance of the last call. Dropping it would unmap its memory: a system call, which a
+    /// job may not be allowed to make, and need not.
     last: Option<L::Instance>,
     gas_used: Option<u64>,
 }

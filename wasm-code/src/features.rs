@@ -3,12 +3,12 @@
 use pvf_host_core::primitives::ExecutorParams;
 use wasmparser::{Validator, WasmFeatures};
 
-/// The language with these parameters: WebAssembly's first version, with mutable globals imported and
-/// exported, and sign extension; bulk memory operations with the parameter `WasmExtBulkMemory`;
+/// The language with these parameters: WebAssembly's first version, with mutable globals imported
+/// and exported, and sign extension; bulk memory operations with the parameter `WasmExtBulkMemory`;
 /// nothing else.
 ///
-/// What is accepted is listed, not what is refused: a proposal that a new version of an engine turns
-/// on by default is to stay off.
+/// What is accepted is listed, not what is refused: a proposal that a new version of an engine
+/// turns on by default is to stay off.
 pub fn features(params: &ExecutorParams) -> WasmFeatures {
     let mut features =
         WasmFeatures::FLOATS | WasmFeatures::MUTABLE_GLOBAL | WasmFeatures::SIGN_EXTENSION;

@@ -1,7 +1,7 @@
 //! Reading code.
 //!
-//! It is read by the same crate as in the reference implementation, `parity-wasm`, for which code can be
-//! read is consensus down to its oddities.
+//! It is read by the same crate as in the reference implementation, `parity-wasm`, for which code
+//! can be read is consensus down to its oddities.
 
 use crate::{bulk, proposals};
 use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};

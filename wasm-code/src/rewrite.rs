@@ -6,10 +6,10 @@
 //!
 //! # Start functions
 //!
-//! A start function would run while the module is instantiated, which a worker does ahead, where no code
-//! of the guest may run, and which takes system calls that a job can't make. So it becomes an exported
-//! function ([`START`]), which a job calls first thing. An export of the code's own under that name, which
-//! nobody would look for, is left out.
+//! A start function would run while the module is instantiated, which a worker does ahead, where no
+//! code of the guest may run, and which takes system calls that a job can't make. So it becomes an
+//! exported function ([`START`]), which a job calls first thing. An export of the code's own under
+//! that name, which nobody would look for, is left out.
 
 use crate::{Code, Form, metering};
 use pvf_host_core::primitives::ExecutorParams;
@@ -33,8 +33,8 @@ impl Code {
     /// Rewrites the code.
     ///
     /// `validate` is asked about some code before more is added to it. It says whether code is valid in
-    /// the language of [`features`](crate::features) and no other: [`validate`](crate::validate) does, and
-    /// an engine that accepts that language can say it in its own words.
+    /// the language of [`features`](crate::features()) and no other: [`validate`](crate::validate)
+    /// does, and an engine that accepts that language can say it in its own words.
     ///
     /// # Errors
     ///
@@ -57,8 +57,8 @@ impl Code {
         let original = is_metered.then(|| metering::Original::of(&module));
         let mut module = rewrite(module, params)?;
         if is_metered || module.start_section().is_some() {
-            // What would be refused as it is, such as a start function with parameters, is refused, for
-            // the same reason. And valid code names nothing that will be added.
+            // What would be refused as it is, such as a start function with parameters, is refused,
+            // for the same reason. And valid code names nothing that will be added.
             validate(&to_bytes(module.clone())?)?;
         }
         export_start(&mut module)?;

@@ -8,8 +8,8 @@ use std::{borrow::Cow, mem};
 use wasmi::{Memory, ResourceLimiter, StoreContextMut, errors};
 use wasmi_core::LimiterError;
 
-/// The most elements that a table may have, which take 128 MiB. Only a compiler could do with more: the
-/// executor parameters have no limit.
+/// The most elements that a table may have, which take 128 MiB. Only a compiler could do with more:
+/// the executor parameters have no limit.
 const MAX_TABLE: usize = 1 << 24;
 
 /// What the engine keeps beside an instance.

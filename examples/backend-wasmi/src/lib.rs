@@ -1,18 +1,18 @@
-//! A backend on the interpreter wasmi: the worked example of how an engine is brought to the host, and
-//! an oracle to compare the others with.
+//! A backend on the interpreter wasmi: the worked example of how an engine is brought to the host,
+//! and an oracle to compare the others with.
 //!
 //! * This file makes the backend known, has the engine's settings, and turns code into artifacts.
 //! * `load` turns an artifact into something that can be called.
 //! * `call` makes the call, and says what its end means.
 //! * `guest` is an instance's state, and what host functions see of it.
 //!
-//! What has nothing to do with the engine is done by others: [`pvf_wasm_code`] reads and rewrites code,
-//! [`pvf_host_functions`] has what guests may call.
+//! What has nothing to do with the engine is done by others: [`pvf_wasm_code`] reads and rewrites
+//! code, [`pvf_host_functions`] has what guests may call.
 //!
 //! # Artifacts
 //!
-//! An artifact is the rewritten code, followed by the byte of its [`Form`](pvf_wasm_code::Form). The
-//! engine can't keep what it makes of code, so it is made anew when an artifact is loaded.
+//! An artifact is the rewritten code, followed by the byte of its [`Form`](pvf_wasm_code::Form).
+//! The engine can't keep what it makes of code, so it is made anew when an artifact is loaded.
 
 mod call;
 mod guest;
@@ -29,8 +29,8 @@ use wasmi::{CompilationMode, Config, Engine, Module};
 /// The name of this backend.
 pub const ID: BackendId = BackendId::from_static("wasmi");
 
-/// What decides whether an artifact can run: the versions of this crate and the engine, and a number
-/// that changes whenever this crate makes other artifacts, or reads them in another way.
+/// What decides whether an artifact can run: the versions of this crate and the engine, and a
+/// number that changes whenever this crate makes other artifacts, or reads them in another way.
 const FINGERPRINT: [&[u8]; 3] = [env!("CARGO_PKG_VERSION").as_bytes(), b"wasmi 2.0.0", b"1"];
 
 /// Both halves of the backend. It has no state: everything depends on the parameters.

@@ -7,6 +7,7 @@ use crate::{
 };
 use pvf_host_core::backend::{self, BackendDescriptor, CodePrefix};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 #[derive(Debug, Serialize)]
 struct BackendJson {
@@ -36,10 +37,12 @@ impl BackendJson {
     fn of(backend: &BackendDescriptor) -> Self {
         let accepted = |start: &[u8]| (backend.accepts)(&CodePrefix::of(start));
         let formats = FEATURES.iter().filter(|feature| accepted(feature.magic));
+        // Two features may be for one format.
+        let formats: BTreeSet<_> = formats.map(|feature| feature.format).collect();
         Self {
             id: backend.id.to_string(),
             version: backend.version,
-            formats: formats.map(|feature| feature.format).collect(),
+            formats: formats.into_iter().collect(),
         }
     }
 }
