@@ -143,7 +143,7 @@ async fn host() -> TestHost {
         tracing::subscriber::set_global_default(collector).unwrap();
     });
     LazyLock::force(&ONCE);
-    TestHost::new(programs!(), |_| {}).await
+    TestHost::new(programs!(), |config| config).await
 }
 
 impl Traces {
@@ -195,7 +195,7 @@ impl Traces {
 
 fn named(request: ValidationRequest) -> (TraceId, ValidationRequest) {
     let id = TraceId::unique();
-    (id, ValidationRequest { trace: Some(Trace::first(id)), ..request })
+    (id, request.with_trace(Trace::first(id)))
 }
 
 fn set<'a>(words: impl IntoIterator<Item = &'a str>) -> BTreeSet<String> {
@@ -270,7 +270,7 @@ async fn all_that_is_done_for_a_validation_has_its_name_in_the_host_and_in_the_w
     }
 
     // Nothing has to be prepared or loaded for the next, whose name the host makes.
-    let validation = host.validate(ValidationRequest { trace: None, ..request }).await;
+    let validation = host.validate(request.with_trace(None)).await;
     let next = validation.trace.unwrap().id;
     assert_ne!(next, id);
     assert_eq!(validation.execute.unwrap().trace, next);

@@ -37,7 +37,7 @@ mod opcode {
 }
 
 /// What was taken out of some code.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Removed {
     instructions: Vec<Vec<u8>>,
     /// The data section's content.
@@ -49,6 +49,7 @@ pub(crate) struct Removed {
 }
 
 /// An element segment, without its functions.
+#[derive(Debug)]
 enum Segment {
     Passive,
     Declared,

@@ -8,6 +8,7 @@ use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};
 use wasm_instrument::parity_wasm::elements::{Module, Section, deserialize_buffer};
 
 /// Code that can be read.
+#[derive(Debug)]
 pub struct Code {
     pub(crate) module: Module,
     /// What was taken out so that it could be.

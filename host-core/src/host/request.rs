@@ -154,6 +154,11 @@ impl ValidationRequest {
         Self { timeout: timeout.into(), ..self }
     }
 
+    /// The same, by another name in traces. None: one that the host makes.
+    pub fn with_trace(self, trace: impl Into<Option<Trace>>) -> Self {
+        Self { trace: trace.into(), ..self }
+    }
+
     /// The most CPU time that execution may take.
     pub fn effective_timeout(&self) -> Duration {
         self.timeout.unwrap_or_else(|| self.pvf.params.pvf_exec_timeout(self.kind.exec_kind()))

@@ -16,11 +16,10 @@ pub(crate) fn run(args: &Validate, json: bool) -> Result<Answer, Failure> {
     let program = Program::read(&args.code)?;
     let request = input::request(&program, &args.candidate)?;
     let cache_dir = input::cache_dir(args.host.cache.cache_dir.as_deref())?;
-    let config = input::config(&cache_dir, &args.host, &args.code)?;
-    let config = input::config_execution(config, &args.candidate, args.workers).build()?;
-
     let measured = Measured::open(&args.metrics)?;
-    config.metrics = measured.metrics();
+    let config = input::config(&cache_dir, &args.host, &args.code)?;
+    let config = input::config_execution(config, &args.candidate, args.workers);
+    let config = config.metrics(measured.metrics()).build()?;
 
     let spinner = Spinner::start(format!("preparing and executing {}", args.code.code.display()));
     let validated = with_host(config, async |host| Ok(validate_with_retry(&host, request).await));

@@ -57,7 +57,7 @@ impl CodeProvider for Provider {
 
 async fn host_asking(provider: &Arc<Provider>) -> TestHost {
     let provider = provider.clone();
-    host_with(|config| config.code_provider(Some(provider))).await
+    host_with(|config| config.code_provider(provider)).await
 }
 
 fn by_hash(script: &Script) -> Pvf {

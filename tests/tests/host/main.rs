@@ -28,7 +28,7 @@ use pvf_tests::{Scratch, TestHost, programs};
 
 /// A host with the defaults.
 async fn host() -> TestHost {
-    host_with(|_| {}).await
+    host_with(|config| config).await
 }
 
 /// A host set up by `configure`.

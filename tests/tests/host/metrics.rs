@@ -2,7 +2,7 @@
 
 use crate::host_with;
 use pvf_host_core::{
-    Metrics, ValidationError, ValidationRequest,
+    ConfigBuilder, Metrics, ValidationError,
     artifact::PruneLimits,
     metrics::{self, Registry},
     primitives::Hash,
@@ -21,14 +21,10 @@ use rustix::process::Signal;
 use std::{collections::BTreeMap, time::Duration};
 
 /// A host whose metrics can be seen.
-async fn measured(configure: impl FnOnce(&mut pvf_host_core::Config)) -> (TestHost, Registry) {
+async fn measured(configure: impl FnOnce(ConfigBuilder) -> ConfigBuilder) -> (TestHost, Registry) {
     let mut registry = Registry::default();
     let metrics = Metrics::register(&mut registry);
-    let host = host_with(|config| {
-        config.metrics = Some(metrics);
-        configure(config);
-    })
-    .await;
+    let host = host_with(|config| configure(config.metrics(metrics))).await;
     (host, registry)
 }
 
@@ -54,7 +50,7 @@ fn expect<'a>(series: impl IntoIterator<Item = (&'a str, f64)>) -> BTreeMap<Stri
 
 #[tokio::test(flavor = "multi_thread")]
 async fn verdicts_times_and_work_are_counted_where_they_belong() {
-    let (host, registry) = measured(|_| {}).await;
+    let (host, registry) = measured(|config| config).await;
     let start = read(&registry);
     assert_eq!(start["pvf_workers{kind=\"prepare\"}"], 1.0);
     assert_eq!(start["pvf_cache_artifacts"], 0.0);
@@ -93,10 +89,10 @@ async fn verdicts_times_and_work_are_counted_where_they_belong() {
     let [artifact] = &host.scratch().entries()[..] else { panic!("one artifact") };
     let size = artifact.size as f64;
     assert_eq!(warm[&of_backend("pvf_artifact_bytes_sum")], size);
-    let code_len = match &request.pvf.code {
-        pvf_host_core::CodeSource::Bytes(code) => code.bytes().len() as f64,
-        pvf_host_core::CodeSource::Hash(_) => panic!("the request has code"),
+    let pvf_host_core::CodeSource::Bytes(code) = &request.pvf.code else {
+        panic!("it was given as bytes")
     };
+    let code_len = code.bytes().len() as f64;
     assert_eq!(warm[&of_backend("pvf_prepare_code_bytes_sum")], code_len);
     assert_eq!(
         changed("pvf_cache"),
@@ -167,7 +163,7 @@ async fn verdicts_times_and_work_are_counted_where_they_belong() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_and_what_runs_is_seen_while_it_does() {
-    let (host, registry) = measured(|config| config.execute_workers_max = 1).await;
+    let (host, registry) = measured(|config| config.execute_workers_max(1)).await;
     let holder = host.occupy().await;
     let waiting = host.submit(dispute(Script::default().pvf())).await;
     // Its artifact is prepared first.
@@ -204,11 +200,7 @@ async fn what_waits_and_what_runs_is_seen_while_it_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn retries_deaths_and_evictions_are_counted_by_their_cause() {
-    let (host, registry) = measured(|config| {
-        config.hot_workers_max = 1;
-        config.standby_worker = false;
-    })
-    .await;
+    let (host, registry) = measured(|config| config.hot_workers_max(1).standby_worker(false)).await;
     let start = read(&registry);
 
     let refused_once = approval(Script::load(OnLoad::FailIfRefused).pvf());
@@ -294,10 +286,8 @@ async fn retries_deaths_and_evictions_are_counted_by_their_cause() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_removed_from_the_cache_to_make_room_is_counted() {
-    let (host, registry) = measured(|config| {
-        config.prune_limits = PruneLimits { max_size: 0, min_age: Duration::ZERO };
-    })
-    .await;
+    let (host, registry) =
+        measured(|config| config.prune_limits(PruneLimits::new(0, Duration::ZERO))).await;
     host.precheck(Script::default().pvf()).await.unwrap();
     let pruned = || read(&registry)["pvf_cache_evictions_total{cause=\"room\"}"] == 1.0;
     eventually("it is removed", pruned).await;
@@ -314,7 +304,7 @@ async fn two_hosts_in_one_program_do_not_mix_what_they_measure() {
         let label = ("host".into(), name.into());
         Metrics::register(registry.sub_registry_with_label(label))
     });
-    let start = async |metrics| host_with(|config| config.metrics = Some(metrics)).await;
+    let start = async |metrics| host_with(|config| config.metrics(metrics)).await;
     let (one, other) = (start(one).await, start(other).await);
     let request = approval(Script::default().pvf());
     for _ in 0..2 {
@@ -332,12 +322,12 @@ async fn two_hosts_in_one_program_do_not_mix_what_they_measure() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_that_is_started_again_goes_on_with_its_metrics_and_begins_its_statistics_anew() {
-    let (host, registry) = measured(|_| {}).await;
+    let (host, registry) = measured(|config| config).await;
     let request = approval(Script::default().pvf());
     valid_head(host.validate(request.clone()).await);
     let host = host.restart().await;
     assert_eq!(host.statistics().executions, 0);
-    valid_head(host.validate(ValidationRequest { timeout: None, ..request }).await);
+    valid_head(host.validate(request.with_timeout(None)).await);
     assert_eq!(host.statistics().executions, 1);
     let now = read(&registry);
     assert_eq!(now["pvf_executions_total"], 2.0);

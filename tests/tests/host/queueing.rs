@@ -3,8 +3,7 @@
 use crate::host_with;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use pvf_host_core::{
-    ActiveLeavesUpdate, ValidationError, ValidationRequest, primitives::Hash,
-    worker::protocol::WorkerKind,
+    ActiveLeavesUpdate, ValidationError, primitives::Hash, worker::protocol::WorkerKind,
 };
 use pvf_tests::{
     Script, TestHost, processes,
@@ -152,6 +151,7 @@ fn dispute_approval_system_backing(kind: pvf_host_core::ValidationKind) -> usize
         Approval => 1,
         BackingSystemParas { .. } => 2,
         Backing { .. } => 3,
+        other => panic!("{other:?}"),
     }
 }
 
@@ -280,7 +280,7 @@ async fn backing_that_waits_for_its_artifact_is_dropped_with_its_relay_parent() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn backing_that_is_being_executed_may_end_after_its_deadline() {
-    let host = host_with(|_| {}).await;
+    let host = host_with(|config| config).await;
     host.update_active_leaves(activate(LEAF, &[])).await;
     let pvf = Script::default().pvf();
     host.validate(backing(pvf.clone(), LEAF)).await.verdict.unwrap();

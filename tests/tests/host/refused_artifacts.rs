@@ -59,7 +59,12 @@ async fn what_the_engine_refuses_is_prepared_anew_with_every_backend() {
             let scratch = host.scratch().clone();
 
             // Once without the retries.
-            host = host.restart_with(|_| damage(&Cache::new(scratch.cache()), how)).await;
+            host = host
+                .restart_with(|config| {
+                    damage(&Cache::new(scratch.cache()), how);
+                    config
+                })
+                .await;
             let refused = host.validate(request.clone()).await;
             assert!(refused.prepare.is_some_and(|report| report.cached));
             assert!(
@@ -77,7 +82,12 @@ async fn what_the_engine_refuses_is_prepared_anew_with_every_backend() {
             assert_eq!(host.statistics().preparations, 1);
 
             // And once with them.
-            host = host.restart_with(|_| damage(&Cache::new(scratch.cache()), how)).await;
+            host = host
+                .restart_with(|config| {
+                    damage(&Cache::new(scratch.cache()), how);
+                    config
+                })
+                .await;
             let retried = validate_with_retry(&*host, request).await;
             assert_eq!(Outcome::from(retried.verdict), candidate.expected);
             assert_eq!(host.statistics().preparations, 1);

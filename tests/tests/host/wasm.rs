@@ -3,7 +3,7 @@
 use crate::{host, host_with};
 use parity_scale_codec::Encode;
 use pvf_host_core::{
-    Code, InvalidCandidate, PrepareError, Pvf, ValidationError, ValidationRequest,
+    Code, InvalidCandidate, PrepareError, Pvf, ValidationError,
     backend::ExecuteError,
     primitives::{ExecutorParam, ExecutorParams, compression},
 };

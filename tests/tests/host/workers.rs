@@ -4,7 +4,7 @@
 
 use crate::{host, host_with, scratch};
 use pvf_host_core::{
-    InternalError, PrepareError, StartError, ValidationError,
+    ConfigBuilder, InternalError, PrepareError, StartError, ValidationError,
     primitives::{ExecutorParam, ExecutorParams, ValidationResult},
     sandbox::Sandbox,
     validate_with_retry,
@@ -445,7 +445,7 @@ async fn a_host_of_somebody_else() {
     let directory = PathBuf::from(std::env::var_os("PVF_TEST_DIRECTORY").expect("there is one"));
     let worker = leak(directory.join("worker"));
     let programs = Programs { worker, bare_worker: worker, scratch: leak(directory) };
-    let host = TestHost::new(programs, |_| {}).await;
+    let host = TestHost::new(programs, |config| config).await;
     let request = approval(Script::default().pvf());
     assert_eq!(valid_head(host.validate(request.clone()).await), hash_head(&request));
     let reason = host.validate(approval(Script::load(OnLoad::Abort).pvf())).await.verdict;
