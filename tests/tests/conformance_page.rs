@@ -16,7 +16,7 @@ what the tests say when they fail; another test compares the two.
 
 The backend is called in the tests' own process, in processes that count threads, fork and confine
 themselves as jobs do, and in the workers of a real host with its sandbox. Whether the suite finds what
-it should is tried with backends that are broken, each in one way: `tests/conformance/tests/broken.rs`
+it should is tried with backends that are broken, each in one way: `examples/backend-wasmi/tests/broken.rs`
 lists them, with the tests that have to fail.
 ";
 

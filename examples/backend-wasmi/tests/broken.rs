@@ -3,7 +3,7 @@
 //!
 //! Each is a good backend with something around it. The good one passes the same tests.
 //!
-//! To put other backends to this, change [`GOOD`] and [`guests`].
+//! To put another backend to this, change [`GOOD`] and [`guests`].
 
 use libtest_mimic::{Arguments, Trial};
 use parity_scale_codec::Encode;
@@ -29,13 +29,13 @@ use std::{
 };
 
 /// The good backend.
-const GOOD: BackendId = pvf_backend_polkavm::INTERPRETER_ID;
+const GOOD: BackendId = pvf_backend_wasmi::ID;
 
 /// The name of the one that is around it, and not broken.
 const HARMLESS: BackendId = BackendId::from_static("harmless");
 
 fn guests() -> Guests {
-    Guests::polkavm()
+    Guests::webassembly()
 }
 
 /// How many different tests have to fail, on all broken backends together.
