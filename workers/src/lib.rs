@@ -155,8 +155,3 @@ fn cores() -> usize {
         LazyLock::new(|| std::thread::available_parallelism().map_or(1, usize::from));
     *CORES
 }
-
-/// Compiles the example in the README.
-#[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-pub struct ReadmeDoctests;

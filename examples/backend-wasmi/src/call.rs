@@ -3,6 +3,7 @@
 use crate::guest::{Guest, State};
 use pvf_host_core::backend::{ExecuteError, GuestLog, MachineError, RuntimeConstructionError};
 use pvf_host_functions::{FatPointer, GuestContext};
+use std::panic::resume_unwind;
 use wasmi::{
     AsContextMut, Error, Extern, Instance, Store, TrapCode, TypedFunc, Val,
     errors::{ErrorKind, InstantiationError},
@@ -17,6 +18,15 @@ pub(crate) struct Ready {
 impl Ready {
     fn export(&self, name: &str) -> Option<Extern> {
         self.instance.get_export(&self.store, name)
+    }
+
+    /// What came of a call.
+    fn returned<T>(&mut self, result: Result<T, Error>) -> Result<T, ExecuteError> {
+        let state = self.store.data_mut();
+        if let Some(panic) = state.panic.take() {
+            resume_unwind(panic);
+        }
+        result.map_err(|error| classify(&error, state))
     }
 }
 
@@ -58,13 +68,13 @@ impl pvf_wasm_code::Instance for Ready {
 
     fn call(&mut self, function: &Self::Function, input: FatPointer) -> Result<u64, ExecuteError> {
         let result = function.call(&mut self.store, (input.ptr, input.len));
-        result.map_err(|error| classify(&error, self.store.data_mut()))
+        self.returned(result)
     }
 
     fn call_start(&mut self, name: &str) -> Result<(), ExecuteError> {
         let function = self.instance.get_typed_func::<(), ()>(&self.store, name);
         let result = function.and_then(|function| function.call(&mut self.store, ()));
-        result.map_err(|error| classify(&error, self.store.data_mut()))
+        self.returned(result)
     }
 
     fn machine_failure(&mut self) -> Option<ExecuteError> {

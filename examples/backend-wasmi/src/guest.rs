@@ -4,7 +4,7 @@ use pvf_host_core::backend::{
     ExecuteError, GuestLog, LogLevel, MachineError, RuntimeConstructionError,
 };
 use pvf_host_functions::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
-use std::{borrow::Cow, mem};
+use std::{any::Any, borrow::Cow, mem};
 use wasmi::{Memory, ResourceLimiter, StoreContextMut, errors};
 use wasmi_core::LimiterError;
 
@@ -23,6 +23,8 @@ pub(crate) struct State {
     pub(crate) memory_exists: bool,
     /// Why the call can't go on, whatever the engine makes of it.
     pub(crate) failure: Option<ExecuteError>,
+    /// What has panicked in a host function. It can't unwind through the engine, so goes around it.
+    pub(crate) panic: Option<Box<dyn Any + Send>>,
 }
 
 impl State {

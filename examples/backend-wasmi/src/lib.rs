@@ -31,7 +31,7 @@ pub const ID: BackendId = BackendId::from_static("wasmi");
 
 /// What decides whether an artifact can run: the versions of this crate and the engine, and a
 /// number that changes whenever this crate makes other artifacts, or reads them in another way.
-const FINGERPRINT: [&[u8]; 3] = [env!("CARGO_PKG_VERSION").as_bytes(), b"wasmi 2.0.0", b"1"];
+const FINGERPRINT: [&[u8]; 3] = [env!("CARGO_PKG_VERSION").as_bytes(), b"wasmi 2.0.0", b"2"];
 
 /// Both halves of the backend. It has no state: everything depends on the parameters.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,6 +63,7 @@ impl Prepare for Wasmi {
         let artifact = read.rewrite(params, |wasm| validate(wasm, params)).and_then(|rewritten| {
             let mut artifact = rewritten.wasm;
             Module::new(&engine(params), &artifact).map_err(|error| error.to_string())?;
+            artifact.extend((artifact.len() as u64).to_le_bytes());
             artifact.push(rewritten.form.byte());
             Ok(artifact)
         });

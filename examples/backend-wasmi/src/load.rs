@@ -14,6 +14,7 @@ use pvf_host_functions::{
     for_each_host_function,
 };
 use pvf_wasm_code::{Loaded, split};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use wasmi::{
     AsContextMut, Caller, Error, ExternType, FuncType, Linker, Module, Store, ValType,
     errors::LinkerError,
@@ -31,8 +32,15 @@ impl pvf_wasm_code::Linked for Linked {
 
     fn instantiate(&self, log: Box<dyn GuestLog>) -> Result<Ready, ExecuteError> {
         let (page_limit, call) = (self.page_limit, CallState::default());
-        let state =
-            State { memory: None, call, log, page_limit, memory_exists: false, failure: None };
+        let state = State {
+            memory: None,
+            call,
+            log,
+            page_limit,
+            memory_exists: false,
+            failure: None,
+            panic: None,
+        };
         let mut store = Store::new(self.linker.engine(), state);
         store.limiter(|state| state);
         match self.linker.instantiate_and_start(&mut store, &self.module) {
@@ -47,7 +55,12 @@ pub(crate) fn load(
     artifact: &Artifact,
     params: &ExecutorParams,
 ) -> Result<Loaded<Linked>, LoadError> {
-    let (wasm, form) = split(artifact, params)?;
+    let (bytes, form) = split(artifact, params)?;
+    // Code that lacks its end may be code all the same.
+    let (wasm, _) = bytes
+        .split_last_chunk()
+        .filter(|(wasm, length)| wasm.len() as u64 == u64::from_le_bytes(**length))
+        .ok_or_else(|| RuntimeConstructionError("the artifact is cut short".into()))?;
     let module = Module::new(&engine(params), wasm);
     let module = module.map_err(|error| RuntimeConstructionError(error.to_string()))?;
     let linker = link(&module, params).map_err(RuntimeConstructionError)?;
@@ -90,8 +103,13 @@ macro_rules! link_host_functions {
                     IMPORT_MODULE,
                     $name,
                     |mut caller: Caller<'_, State>, $($arg: $ty),*| {
-                        let result = $path(&mut Guest(caller.as_context_mut()), $($arg),*);
-                        result.map_err(|error| {
+                        let call = || $path(&mut Guest(caller.as_context_mut()), $($arg),*);
+                        let result = catch_unwind(AssertUnwindSafe(call));
+                        let result = result.map_err(|panic| {
+                            caller.data_mut().panic = Some(panic);
+                            Error::new("a host function panicked")
+                        });
+                        result?.map_err(|error| {
                             raise(caller.data_mut(), &HostCallError { function: $name, error })
                         })
                     },

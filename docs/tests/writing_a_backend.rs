@@ -1,0 +1,95 @@
+//! Follows the page *Writing a backend* word by word, as somebody would who has nothing but that page
+//! and a checkout: in a folder of its own outside of it, each file written and each command run, in the
+//! order of the page.
+
+use pvf_book::{Page, is_like, root};
+use std::{
+    env, fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+/// The folder of this build, in which dependencies are compiled already: nothing in it is changed that
+/// anybody else uses.
+fn target() -> PathBuf {
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    temporary.parent().expect("it is in the target folder").to_owned()
+}
+
+/// How the reader's shell is: where it is, and that it stays there from one block to the next.
+struct Shell {
+    place: PathBuf,
+    folder: PathBuf,
+}
+
+impl Shell {
+    fn run(&mut self, commands: &str) -> Output {
+        let here = self.place.join("here");
+        let script = format!("set -eu\n{commands}\npwd >'{}'\n", here.display());
+        let mut shell = Command::new("bash");
+        // As from a terminal, and not as from within `cargo test`.
+        for (name, _) in env::vars_os() {
+            let name = name.to_str().unwrap_or_default();
+            if name.starts_with("CARGO_") && name != "CARGO_HOME" && name != "CARGO_INCREMENTAL" {
+                shell.env_remove(name);
+            }
+        }
+        let output = shell
+            .args(["-c", &script])
+            .current_dir(&self.folder)
+            .env("CARGO_TARGET_DIR", target())
+            .env("TMPDIR", &self.place)
+            .env_remove("RUST_LOG")
+            .env_remove("RUSTFLAGS")
+            .stdin(Stdio::null())
+            .output()
+            .expect("there is a shell");
+        if output.status.success() {
+            let folder = fs::read_to_string(here).expect("it has been written");
+            self.folder = folder.trim().into();
+        }
+        output
+    }
+}
+
+/// The settings by which the checkout compiles what it depends on. With the same ones it need not be
+/// compiled again.
+fn profile() -> String {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("it is there");
+    let sections = manifest.split_inclusive("\n\n");
+    sections.filter(|section| section.contains("[profile.dev.package.")).collect()
+}
+
+#[test]
+fn whoever_follows_the_page_gets_a_backend_that_passes_the_suite_and_validates() {
+    let place = tempfile::tempdir().unwrap();
+    symlink(root(), place.path().join("pvf-host")).unwrap();
+    fs::create_dir(place.path().join(".cargo")).unwrap();
+    fs::write(place.path().join(".cargo/config.toml"), profile()).unwrap();
+    let mut shell = Shell { place: place.path().to_owned(), folder: place.path().to_owned() };
+
+    let page = Page::read("docs/src/writing-a-backend.md");
+    let blocks = page.blocks();
+    let (mut files, mut commands) = (0, 0);
+    for (index, block) in blocks.iter().enumerate() {
+        if let Some(file) = block.file() {
+            let path = shell.folder.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, &block.text).unwrap();
+            files += 1;
+        } else if block.language == "sh" {
+            let output = shell.run(&block.text);
+            let stdout = String::from_utf8_lossy(&output.stdout);
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{}\n{stdout}{stderr}", block.place());
+            if let Some(shown) = blocks.get(index + 1).filter(|next| next.has("output")) {
+                assert!(is_like(&stdout, &shown.text), "{}: but\n{stdout}", shown.place());
+            }
+            commands += 1;
+        }
+    }
+    assert!(files >= 7 && commands >= 4, "{files} files, {commands} blocks of commands");
+    assert!(shell.folder.ends_with("my-backend"));
+    assert!(!shell.folder.starts_with(root()), "it was to be outside of the checkout");
+}
