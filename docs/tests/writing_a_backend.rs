@@ -4,7 +4,9 @@
 
 use pvf_book::{Page, is_like, root};
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
+    hash::{DefaultHasher, Hash, Hasher},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
@@ -53,21 +55,54 @@ impl Shell {
     }
 }
 
-/// The settings by which the checkout compiles what it depends on. With the same ones it need not be
-/// compiled again.
+/// The settings by which the checkout compiles what it depends on, and itself. With the same ones the
+/// former need not be compiled again, and the latter is sooner.
 fn profile() -> String {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).expect("it is there");
     let sections = manifest.split_inclusive("\n\n");
-    sections.filter(|section| section.contains("[profile.dev.package.")).collect()
+    let dependencies = sections.filter(|section| section.contains("[profile.dev.package."));
+    let ours = ["conformance", "host-core", "host-functions", "node", "wasm-code", "workers"];
+    let ours = ours.map(|name| format!("[profile.dev.package.pvf-{name}]\nopt-level = 0\n"));
+    dependencies.map(str::to_owned).chain(ours).collect()
+}
+
+/// A folder outside of the checkout. It has the same name each time, so that what is compiled there need
+/// not be compiled again, and whoever comes second waits.
+struct Place {
+    folder: PathBuf,
+    _lock: File,
+}
+
+impl Place {
+    fn new() -> Self {
+        let mut hasher = DefaultHasher::new();
+        root().hash(&mut hasher);
+        let folder = env::temp_dir().join(format!("pvf-book-{:016x}", hasher.finish()));
+        let lock = File::create(folder.with_extension("lock")).expect("it can be made");
+        lock.lock().expect("it can be locked");
+        // Somebody was interrupted.
+        if folder.exists() {
+            fs::remove_dir_all(&folder).expect("it can be removed");
+        }
+        fs::create_dir(&folder).expect("it can be made");
+        Self { folder, _lock: lock }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_file(self.folder.with_extension("lock"));
+    }
 }
 
 #[test]
 fn whoever_follows_the_page_gets_a_backend_that_passes_the_suite_and_validates() {
-    let place = tempfile::tempdir().unwrap();
-    symlink(root(), place.path().join("pvf-host")).unwrap();
-    fs::create_dir(place.path().join(".cargo")).unwrap();
-    fs::write(place.path().join(".cargo/config.toml"), profile()).unwrap();
-    let mut shell = Shell { place: place.path().to_owned(), folder: place.path().to_owned() };
+    let place = Place::new();
+    symlink(root(), place.folder.join("pvf-host")).unwrap();
+    fs::create_dir(place.folder.join(".cargo")).unwrap();
+    fs::write(place.folder.join(".cargo/config.toml"), profile()).unwrap();
+    let mut shell = Shell { place: place.folder.clone(), folder: place.folder.clone() };
 
     let page = Page::read("docs/src/writing-a-backend.md");
     let blocks = page.blocks();
