@@ -56,8 +56,8 @@ fn literals(source: &str) -> Vec<String> {
         let (_, here) = rest.split_at(at);
         if here.starts_with("//") {
             rest = here.split_once('\n').map_or("", |(_, behind)| behind);
-        } else if here.starts_with("'\"'") {
-            rest = &here[3..];
+        } else if let Some(behind) = here.strip_prefix("'\"'") {
+            rest = behind;
         } else if let Some(text) = here.strip_prefix('"') {
             let (literal, behind) = literal(text);
             literals.push(literal);

@@ -65,7 +65,7 @@ async fn validate(
     // This is what a validator does when code is about to be enacted: it votes on it as well.
     match host.precheck(chain.pvf()).await {
         Ok(report) => {
-            tracing::info!(backend = %report.backend, cached = report.cached, "code is good")
+            tracing::info!(backend = %report.backend, cached = report.cached, "code is good");
         }
         // It is the same on every machine: a vote against the code.
         Err(error) if error.is_deterministic() => return Err(error.into()),
