@@ -29,6 +29,13 @@ pub fn order(worker: &Path, count: u32) {
     }
 }
 
+/// Withdraws the orders that nobody has taken up.
+pub fn withdraw(worker: &Path) {
+    for number in (0..).take_while(|number| path(worker, *number).exists()) {
+        fs::remove_file(path(worker, number)).expect("nobody takes it up any more");
+    }
+}
+
 /// Takes up one order, if this is an execute worker and there is one. To be called first thing in a
 /// worker's `main`.
 pub fn take_up() {

@@ -183,8 +183,10 @@ fn an_engine_that_refuses_twice_makes_the_candidate_invalid_with_both_reasons() 
     let place = CommandLine::new();
     let script = Script::load(OnLoad::FailIfRefused);
     place.validate(&script).assert_valid(&script);
-    refusals::order(&place.0.worker(), 2);
+    // The two that are asked, and one that may stand by and not be asked.
+    refusals::order(&place.0.worker(), 3);
     let said = place.validate(&script);
+    refusals::withdraw(&place.0.worker());
     assert_eq!(said.json["verdict"], "invalid");
     let reason = said.json["reason"]["message"].as_str().unwrap();
     assert_eq!(reason, "runtime construction failed twice: refused; after preparing anew: refused");

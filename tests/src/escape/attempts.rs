@@ -8,6 +8,7 @@ use super::{
     },
 };
 use parity_scale_codec::{Decode, Encode};
+use pvf_host_core::worker::protocol::{ExecuteJobSteps, PrepareJobSteps};
 use std::{ptr, sync::OnceLock};
 
 macro_rules! attempts {
@@ -725,7 +726,8 @@ attempts! {
             backend::BackendPrepareError::Compilation, worker::protocol::PrepareJobError,
         };
         let refusal = PrepareJobError::Backend(Compilation("forged".into()));
-        send(&frame(&(1_u8, Err::<(), _>(refusal), NO_MORE_LINES).encode()))?;
+        let answer = (1_u8, Err::<(), _>(refusal), PrepareJobSteps::default(), NO_MORE_LINES);
+        send(&frame(&answer.encode()))?;
         send(&frame(&prepared()))?;
         wait_for_end()
     };
@@ -905,7 +907,8 @@ const PEAK_MEMORY: u64 = 1 << 20;
 /// work ends, and no gas.
 fn trap() -> Vec<u8> {
     let error = pvf_host_core::backend::ExecuteError::Trap("forged".into());
-    (1_u8, 2_u8, error, None::<u64>, PEAK_MEMORY, NO_MORE_LINES).encode()
+    let steps = ExecuteJobSteps::default();
+    (1_u8, 2_u8, error, None::<u64>, PEAK_MEMORY, steps, NO_MORE_LINES).encode()
 }
 
 /// What it sends when all went well.
@@ -914,12 +917,13 @@ fn valid() -> Vec<u8> {
         head_data: b"forged".to_vec().into(),
         ..Default::default()
     };
-    (1_u8, 0_u8, result.encode(), None::<u64>, PEAK_MEMORY, NO_MORE_LINES).encode()
+    let steps = ExecuteJobSteps::default();
+    (1_u8, 0_u8, result.encode(), None::<u64>, PEAK_MEMORY, steps, NO_MORE_LINES).encode()
 }
 
 /// What a prepare job sends when there is an artifact.
 fn prepared() -> Vec<u8> {
-    (1_u8, Ok::<Option<()>, ()>(None), NO_MORE_LINES).encode()
+    (1_u8, Ok::<Option<()>, ()>(None), PrepareJobSteps::default(), NO_MORE_LINES).encode()
 }
 
 fn wait_for_end() -> Tried {
