@@ -1,7 +1,7 @@
 //! What a host measures, for Prometheus.
 //!
 //! A node makes [`Metrics`] with [`Metrics::register`] in a [`Registry`] of its own, and gives them to
-//! its host in [`Config::metrics`](crate::Config::metrics). There is nothing global: two hosts with
+//! its host in [`ConfigBuilder::metrics`](crate::ConfigBuilder::metrics). There is nothing global: two hosts with
 //! metrics of their own know nothing of each other, whether they share a registry (one in a
 //! [sub-registry](Registry::sub_registry_with_label) with a label) or not. [`encode`] gives the text
 //! that a scrape gets.

@@ -52,9 +52,12 @@ mod elsewhere;
 pub mod guests;
 mod harness;
 mod host;
+#[doc(hidden)]
 pub mod host_calls;
 mod needed;
+#[doc(hidden)]
 pub mod processes;
+#[doc(hidden)]
 pub mod request;
 mod subject;
 mod test;
@@ -62,9 +65,11 @@ mod wait;
 
 pub use elsewhere::run_if_asked;
 pub use harness::{BackendName, Options, Outcome, Report, main, run};
+#[doc(hidden)]
 pub use host::{assert_nothing_is_left, temporary_files};
 pub use needed::{Guests, NeededGuest};
 pub use test::{Test, tests};
+#[doc(hidden)]
 pub use wait::{DEADLINE, eventually, eventually_some};
 
 /// Expands to the `main` of a test program with the whole suite.
