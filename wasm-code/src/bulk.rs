@@ -1,12 +1,12 @@
 //! Code with bulk memory operations, and a rewriting that knows none.
 //!
-//! `parity-wasm` can't read bulk memory operations while `wasm-instrument` uses it. Replacing the two
-//! would put the stack's limit, which is consensus, into new hands. So what they don't know is taken
-//! out before ([`take_out`]) and put back afterwards ([`Removed::put_back`]):
+//! `parity-wasm` can't read bulk memory operations while `wasm-instrument` uses it. Replacing the
+//! two would put the stack's limit, which is consensus, into new hands. So what they don't know is
+//! taken out before ([`take_out`]) and put back afterwards ([`Removed::put_back`]):
 //!
-//! * Each instruction becomes a short sequence of old ones that pops as many values. It begins with a
-//!   memory access of an impossible alignment, which tells it from all others: the code is validated
-//!   before, so none in it has one.
+//! * Each instruction becomes a short sequence of old ones that pops as many values. It begins with
+//!   a memory access of an impossible alignment, which tells it from all others: the code is
+//!   validated before, so none in it has one.
 //! * The data section, and the count that comes before the code, are left out.
 //! * Each element segment becomes one of the old format, with the same functions. The rewriting
 //!   replaces these by others that count their stack.
@@ -266,8 +266,8 @@ fn has_new_data(code: &[u8], payload: &Payload<'_>) -> Result<bool, String> {
     Ok(false)
 }
 
-/// An element section in the old format, what its segments are, and whether that format does not know
-/// one of them.
+/// An element section in the old format, what its segments are, and whether that format does not
+/// know one of them.
 fn old_elements(payload: &Payload<'_>) -> Result<(Vec<u8>, Vec<Segment>, bool), String> {
     let Payload::ElementSection(reader) = payload else { return Err("no element section".into()) };
     let mut out = Vec::new();

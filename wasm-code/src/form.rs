@@ -1,7 +1,7 @@
 //! What rewritten code is like.
 
-/// What an engine has to know about rewritten code to call it, as one byte of its artifact. The code
-/// itself does not tell.
+/// What an engine has to know about rewritten code to call it, as one byte of its artifact. The
+/// code itself does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Form {

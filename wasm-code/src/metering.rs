@@ -1,27 +1,28 @@
 //! Metering: code that counts what it does, and stops when its gas is used up.
 //!
-//! The counting is put into the code itself, by the crate `wasm-instrument`: at the beginning of each
-//! run of instructions of which all are executed or none, the cost of them all is taken from a global.
-//! So a count is a property of the code, and no version of an engine can change it. That crate puts a
-//! call there, to a function that counts; as calls would take as long as all the rest, the counting
-//! takes the place of the call ([`count_in_place`]).
+//! The counting is put into the code itself, by the crate `wasm-instrument`: at the beginning of
+//! each run of instructions of which all are executed or none, the cost of them all is taken from a
+//! global. So a count is a property of the code, and no version of an engine can change it. That
+//! crate puts a call there, to a function that counts; as calls would take as long as all the rest,
+//! the counting takes the place of the call ([`count_in_place`]).
 //!
 //! # What costs what
 //!
-//! [`cost`] is where it is decided. An instruction costs 1, whichever it is, but for `else` and `end`,
-//! which only say where something ends. A call costs 1 more for each local that the function declares
-//! besides its parameters, since these are set to zero. What was put into the code costs nothing: not
-//! the count of the stack, nor the count of the gas.
+//! [`cost`] is where it is decided. An instruction costs 1, whichever it is, but for `else` and
+//! `end`, which only say where something ends. A call costs 1 more for each local that the function
+//! declares besides its parameters, since these are set to zero. What was put into the code costs
+//! nothing: not the count of the stack, nor the count of the gas.
 //!
 //! # What the code can't do about it
 //!
-//! The gas that is left is in a global, exported under [`GAS_LEFT`]. The code is validated before it
-//! is metered ([`meter`] asks for that), so it names nothing that it does not have; and what metering
-//! adds comes behind all that it has. An export of its own under a reserved name, which nobody would
-//! look for, is left out.
+//! The gas that is left is in a global, exported under [`GAS_LEFT`]. The code is validated before
+//! it is metered ([`meter`] asks for that), so it names nothing that it does not have; and what
+//! metering adds comes behind all that it has. An export of its own under a reserved name, which
+//! nobody would look for, is left out.
 //!
 //! A start function would run before anybody could say how much gas there is. But it has become an
-//! exported function ([`START`](crate::START)), which is called first thing after that has been said.
+//! exported function ([`START`](crate::START)), which is called first thing after that has been
+//! said.
 
 use crate::bulk;
 use std::{
@@ -74,8 +75,8 @@ pub(crate) fn meter(mut module: Module, original: &Original) -> Result<Module, S
     Ok(module)
 }
 
-/// Puts the counting in the place of each call to the function that counts, which is the last of all
-/// and is taken out. What is left is counted down to below zero, and that is a trap.
+/// Puts the counting in the place of each call to the function that counts, which is the last of
+/// all and is taken out. What is left is counted down to below zero, and that is a trap.
 fn count_in_place(module: &mut Module) {
     let left = (module.globals_space() as u32).saturating_sub(1);
     let counts = (module.functions_space() as u32).saturating_sub(1);
@@ -223,8 +224,8 @@ impl Backend for CountInGlobal {
     }
 }
 
-/// What is left, if this is in the global [`GAS_LEFT`]. None, not even 0, once something cost more, which
-/// has ended the call.
+/// What is left, if this is in the global [`GAS_LEFT`]. None, not even 0, once something cost more,
+/// which has ended the call.
 pub(crate) fn gas_left(global: i64) -> Option<u64> {
     global.try_into().ok()
 }

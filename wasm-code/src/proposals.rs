@@ -2,9 +2,9 @@
 //! that are not accepted.
 //!
 //! Whether code is accepted is decided elsewhere. Only when it is not, the code is read once more
-//! here, with all proposals that the parser knows. If it would then be valid, those that it needs are
-//! named, else the place where it is wrong. Each attempt is one pass over the code, and the number of
-//! attempts is bounded by the number of proposals.
+//! here, with all proposals that the parser knows. If it would then be valid, those that it needs
+//! are named, else the place where it is wrong. Each attempt is one pass over the code, and the
+//! number of attempts is bounded by the number of proposals.
 
 use crate::features;
 use pvf_host_core::primitives::ExecutorParams;
@@ -50,8 +50,8 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
 /// Why this code is refused with these parameters.
 ///
-/// `message` is what the one who refused it said. It is the answer if there is nothing better to say:
-/// if the code, as far as the parser is concerned, uses nothing but what is accepted.
+/// `message` is what the one who refused it said. It is the answer if there is nothing better to
+/// say: if the code, as far as the parser is concerned, uses nothing but what is accepted.
 pub fn why_refused(code: &[u8], params: &ExecutorParams, message: String) -> String {
     if code.starts_with(COMPONENT) {
         return "the WebAssembly proposal \"component model\" is not accepted: the code is a component"
@@ -105,7 +105,8 @@ fn needed(code: &[u8], accepted: WasmFeatures) -> Result<Needed, Error> {
         }
         features = more;
     }
-    // What one proposal needs another may bring along, and with all of them on, most are not needed.
+    // What one proposal needs another may bring along, and with all of them on, most are not
+    // needed.
     for (proposal, _) in PROPOSALS.iter().rev() {
         let without = features.difference(*proposal) | accepted;
         if without != features && validate(code, without).is_ok() {
