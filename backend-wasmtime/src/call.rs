@@ -2,15 +2,16 @@
 
 use crate::{
     error,
-    instance::{Guest, InitialMemoryAboveLimit, State},
+    instance::{Data, Limiter, View},
 };
-use pvf_host_core::backend::{ExecuteError, GuestLog, MachineError, RuntimeConstructionError};
-use pvf_host_functions::{FatPointer, GuestContext, HostCallError, MissingFunction};
+use pvf_host_core::backend::{ExecuteError, RuntimeConstructionError};
+use pvf_host_functions::FatPointer;
+use pvf_wasm_code::Guest;
 use wasmtime::{AsContextMut, Extern, Instance, Store, Trap, TypedFunc, Val};
 
 /// An instance.
 pub(crate) struct Ready {
-    pub(crate) store: Store<State>,
+    pub(crate) store: Store<Data>,
     pub(crate) instance: Instance,
 }
 
@@ -23,12 +24,8 @@ impl Ready {
 impl pvf_wasm_code::Instance for Ready {
     type Function = TypedFunc<(u32, u32), u64>;
 
-    fn guest(&mut self) -> impl GuestContext {
-        Guest::new(self.store.as_context_mut())
-    }
-
-    fn set_log(&mut self, log: Box<dyn GuestLog>) {
-        self.store.data_mut().log = log;
+    fn guest(&mut self) -> Guest<impl pvf_wasm_code::Store> {
+        Guest(View(self.store.as_context_mut()))
     }
 
     fn is_exported(&mut self, name: &str) -> bool {
@@ -67,33 +64,23 @@ impl pvf_wasm_code::Instance for Ready {
         let result = function.call(&mut self.store, ());
         result.map_err(|error| classify(&error, self.store.data_mut()))
     }
-
-    fn machine_failure(&mut self) -> Option<ExecuteError> {
-        let reason = self.store.data_mut().limiter.machine_failed.take()?;
-        Some(MachineError(reason).into())
-    }
 }
 
 /// What it means that the instance could not be made, or that the call did not return.
 ///
-/// A trap in the start function, or of a data segment that does not fit, is the code's doing like any
-/// other trap. Trying again with a new artifact, as after [`ExecuteError::RuntimeConstruction`], would
-/// not help.
-pub(crate) fn classify(error: &wasmtime::Error, state: &mut State) -> ExecuteError {
-    if let Some(reason) = state.limiter.machine_failed.take() {
-        MachineError(reason).into()
-    } else if let Some(error) = error.downcast_ref::<InitialMemoryAboveLimit>() {
-        ExecuteError::OutOfMemory(error.to_string())
+/// A trap in the start function, or of a data segment that does not fit, is the code's doing like
+/// any other trap. Trying again with a new artifact, as after
+/// [`ExecuteError::RuntimeConstruction`], would not help.
+pub(crate) fn classify(error: &wasmtime::Error, data: &mut Data) -> ExecuteError {
+    let Limiter { state, has_huge_table } = &mut data.limiter;
+    if let Some(failure) = state.failure.take() {
+        failure
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
         match trap {
             Trap::UnreachableCodeReached => state.call.failed_as_unreachable(trap),
             _ => ExecuteError::Trap(trap.to_string()),
         }
-    } else if let Some(error) = error.downcast_ref::<HostCallError>() {
-        state.call.failed_in_host_call(error)
-    } else if let Some(error) = error.downcast_ref::<MissingFunction>() {
-        error.into()
-    } else if state.limiter.has_huge_table {
+    } else if *has_huge_table {
         // However large the machine is, the code can ask for more.
         RuntimeConstructionError(format!("{error:#}")).into()
     } else {

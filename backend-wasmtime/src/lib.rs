@@ -2,8 +2,8 @@
 //!
 //! From code to verdict:
 //!
-//! * `prepare` turns code into an artifact. The code is read and rewritten by [`pvf_wasm_code`], as for
-//!   every engine. Then Wasmtime compiles it.
+//! * `prepare` turns code into an artifact. The code is read and rewritten by [`pvf_wasm_code`], as
+//!   for every engine. Then Wasmtime compiles it.
 //! * `functions` keeps compiled functions, for preparations of similar code.
 //! * `load` maps an artifact and links its imports. It instantiates ahead, if that runs no code of
 //!   the guest, so that a job forked afterwards begins with the call.
@@ -14,16 +14,16 @@
 //!
 //! # Which code is accepted
 //!
-//! WebAssembly's first version, with mutable globals imported and exported, and sign extension; bulk
-//! memory operations with the parameter `WasmExtBulkMemory`; nothing else. Much that makes a module
-//! useless as a PVF is no matter of its preparation, but of its execution: a missing entry point, a
-//! missing memory, an initial memory above the limit. Such code can be prepared and loaded, and each
-//! candidate that is given to it is invalid.
+//! WebAssembly's first version, with mutable globals imported and exported, and sign extension;
+//! bulk memory operations with the parameter `WasmExtBulkMemory`; nothing else. Much that makes a
+//! module useless as a PVF is no matter of its preparation, but of its execution: a missing entry
+//! point, a missing memory, an initial memory above the limit. Such code can be prepared and
+//! loaded, and each candidate that is given to it is invalid.
 //!
 //! Imports are functions of the module `env`. Those that
 //! [`for_each_host_function!`](pvf_host_functions::for_each_host_function!) lists do what they say;
-//! all others link, and trap when they are called. Any other import makes the artifact impossible to
-//! load, which is found when the code is prechecked.
+//! all others link, and trap when they are called. Any other import makes the artifact impossible
+//! to load, which is found when the code is prechecked.
 
 mod call;
 mod engine;

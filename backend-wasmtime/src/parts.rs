@@ -14,7 +14,8 @@ pub use pvf_wasm_code::parts::upgraded;
 pub fn instrumented(code: &[u8], params: &ExecutorParams) -> Result<Vec<u8>, String> {
     let read = Code::read(code, params).map_err(|error| error.to_string())?;
     let engine = engine::engine(params).map_err(|error| error.to_string())?;
-    prepare::rewrite(read, params, &engine).map(|rewritten| rewritten.wasm)
+    let rewritten = read.rewrite(params, |wasm| prepare::validate(&engine, wasm));
+    rewritten.map(|rewritten| rewritten.wasm)
 }
 
 /// What the engine makes of such code, with the settings of a preparation.

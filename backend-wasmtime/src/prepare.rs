@@ -2,15 +2,15 @@
 //!
 //! # Format
 //!
-//! An artifact is Wasmtime's, followed by one byte, the code's [`Form`](pvf_wasm_code::Form). Wasmtime
-//! itself does not tell.
+//! An artifact is Wasmtime's, followed by one byte, the code's [`Form`](pvf_wasm_code::Form).
+//! Wasmtime itself does not tell.
 
 use crate::{engine, error, functions::Functions};
 use pvf_host_core::{
-    backend::{BackendPrepareError, LoadError, MachineError, Preparation},
+    backend::{BackendPrepareError, LoadError, Preparation},
     primitives::ExecutorParams,
 };
-use pvf_wasm_code::{Code, Rewritten, why_refused};
+use pvf_wasm_code::{Code, CompileError};
 use std::sync::Arc;
 use wasmtime::{Engine, Module};
 
@@ -24,80 +24,49 @@ pub(crate) fn prepare(
     code: &[u8],
     params: &ExecutorParams,
 ) -> Result<Vec<u8>, BackendPrepareError> {
-    prepare_with(code, params, |wasm| Ok(engine::engine(params)?.precompile_module(wasm)?))
+    prepare_with(code, params, || engine::engine(params))
 }
 
-/// Checks, rewrites and compiles the code, with what an earlier preparation has kept, and with something to
-/// keep. The code is read once for all.
+/// Checks, rewrites and compiles the code, with what an earlier preparation has kept, and with
+/// something to keep. The code is read once for all.
 pub(crate) fn prepare_reusing(
     code: &[u8],
     params: &ExecutorParams,
     earlier: Option<&[u8]>,
 ) -> Result<Preparation, BackendPrepareError> {
     let functions = Arc::new(Functions::new(earlier));
-    let artifact = prepare_with(code, params, |wasm| {
-        Ok(engine::engine_reusing(params, functions.clone())?.precompile_module(wasm)?)
-    })?;
+    let artifact =
+        prepare_with(code, params, || engine::engine_reusing(params, functions.clone()))?;
     let (functions, counts) = functions.keep();
     Ok(Preparation::from(artifact).with_functions(functions).with_counts(counts))
 }
 
+/// Rewrites the code, and compiles it with that engine.
 fn prepare_with(
     code: &[u8],
     params: &ExecutorParams,
-    compile_wasm: impl FnOnce(&[u8]) -> Result<Vec<u8>, CompileError>,
+    engine: impl FnOnce() -> wasmtime::Result<Engine>,
 ) -> Result<Vec<u8>, BackendPrepareError> {
-    let read = Code::read(code, params)?;
-    compile(read, params, compile_wasm).map_err(|error| match error {
-        CompileError::Machine(error) => error.into(),
-        CompileError::Refused(message) => {
-            BackendPrepareError::Compilation(why_refused(code, params, message))
-        }
+    let validate = |wasm: &[u8]| {
+        let engine = engine::engine(params).map_err(|error| refused(&error))?;
+        Ok(validate(&engine, wasm)?)
+    };
+    pvf_wasm_code::prepare(code, params, validate, |wasm| {
+        engine().and_then(|engine| engine.precompile_module(&wasm)).map_err(|error| refused(&error))
     })
+}
+
+/// Checks that code is valid, in the engine's words.
+pub(crate) fn validate(engine: &Engine, wasm: &[u8]) -> Result<(), String> {
+    Module::validate(engine, wasm).map_err(|error| format!("{error:#}"))
 }
 
 /// Why there is no native code.
-enum CompileError {
-    Machine(MachineError),
-    Refused(String),
-}
-
-impl From<wasmtime::Error> for CompileError {
-    fn from(error: wasmtime::Error) -> Self {
-        match error::of_load(&error) {
-            LoadError::Machine(error) => Self::Machine(error),
-            LoadError::RuntimeConstruction(error) => Self::Refused(error.0),
-        }
+fn refused(error: &wasmtime::Error) -> CompileError {
+    match error::of_load(error) {
+        LoadError::Machine(error) => CompileError::Machine(error),
+        LoadError::RuntimeConstruction(error) => CompileError::Refused(error.0),
     }
-}
-
-impl From<String> for CompileError {
-    fn from(message: String) -> Self {
-        Self::Refused(message)
-    }
-}
-
-fn compile(
-    code: Code,
-    params: &ExecutorParams,
-    compile_wasm: impl FnOnce(&[u8]) -> Result<Vec<u8>, CompileError>,
-) -> Result<Vec<u8>, CompileError> {
-    let engine = engine::engine(params)?;
-    let Rewritten { wasm, form } = rewrite(code, params, &engine)?;
-    let mut artifact = compile_wasm(&wasm)?;
-    artifact.push(form.byte());
-    Ok(artifact)
-}
-
-/// The code that is compiled.
-pub(crate) fn rewrite(
-    code: Code,
-    params: &ExecutorParams,
-    engine: &Engine,
-) -> Result<Rewritten, String> {
-    code.rewrite(params, |wasm| {
-        Module::validate(engine, wasm).map_err(|error| format!("{error:#}"))
-    })
 }
 
 #[cfg(test)]
@@ -119,7 +88,7 @@ mod tests {
             let artifact = prepare(&code, &params).unwrap();
             let engine = engine::engine(&params).unwrap();
             let read = Code::read(&code, &params).unwrap();
-            let wasm = rewrite(read, &params, &engine).unwrap().wasm;
+            let wasm = read.rewrite(&params, |wasm| validate(&engine, wasm)).unwrap().wasm;
             let mut expected = engine.precompile_module(&wasm).unwrap();
             expected.push(last);
             assert!(artifact == expected, "{last}");

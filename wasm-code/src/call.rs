@@ -1,7 +1,7 @@
 //! Calls into rewritten code: in which order what happens, and what its end means, is the same for
 //! every engine.
 
-use crate::{Form, GAS_LEFT, START, gas_left};
+use crate::{Form, GAS_LEFT, Guest, START, Store, gas_left};
 use pvf_host_core::{
     backend::{
         Artifact, ExecuteError, GuestLog, LoadError, LoadedArtifact, RuntimeConstructionError,
@@ -9,6 +9,7 @@ use pvf_host_core::{
     primitives::ExecutorParams,
 };
 use pvf_host_functions::{CallState, FatPointer, GuestContext, GuestMemory};
+use std::panic::resume_unwind;
 
 /// The exported memory.
 const MEMORY: &str = "memory";
@@ -28,16 +29,13 @@ pub trait Linked {
     fn instantiate(&self, log: Box<dyn GuestLog>) -> Result<Self::Instance, ExecuteError>;
 }
 
-/// An instance of rewritten code, with what is remembered about one call into it.
+/// An instance of rewritten code, with its [`State`](crate::State).
 pub trait Instance {
     /// An exported function of type (i32, i32) -> i64.
     type Function;
 
     /// The guest, as host functions see it.
-    fn guest(&mut self) -> impl GuestContext;
-
-    /// Where the guest's log lines go from now on.
-    fn set_log(&mut self, log: Box<dyn GuestLog>);
+    fn guest(&mut self) -> Guest<impl Store>;
 
     /// Whether there is an export of this name, of whichever kind.
     fn is_exported(&mut self, name: &str) -> bool;
@@ -71,10 +69,6 @@ pub trait Instance {
     ///
     /// What it means for the verdict that it does not return.
     fn call_start(&mut self, name: &str) -> Result<(), ExecuteError>;
-
-    /// Why the machine could not do what a host function asked of it, such as growing the memory,
-    /// if that is why it failed.
-    fn machine_failure(&mut self) -> Option<ExecuteError>;
 }
 
 /// Splits an artifact, which is something followed by the byte of its [`Form`].
@@ -151,7 +145,7 @@ impl<L: Linked> LoadedArtifact for Loaded<L> {
         }
         let ready = match std::mem::replace(&mut self.next, Next::Instantiate) {
             Next::Ready(mut ready) => {
-                ready.set_log(log);
+                ready.guest().0.state_mut().log = log;
                 ready
             }
             Next::Instantiate | Next::Fail(_) => instantiate(&self.linked, self.max_gas, log)?,
@@ -159,6 +153,9 @@ impl<L: Linked> LoadedArtifact for Loaded<L> {
         let instance = self.last.insert(ready);
         let started = if self.form.has_start() { instance.call_start(START) } else { Ok(()) };
         let result = started.and_then(|()| call(instance, entry_point, input));
+        if let Some(panic) = instance.guest().0.state_mut().panic.take() {
+            resume_unwind(panic);
+        }
         let Some(max_gas) = self.max_gas else { return result };
         let left = instance.global_i64(GAS_LEFT).and_then(gas_left);
         // All of it, when something cost more than was left.
@@ -198,7 +195,9 @@ fn call<I: Instance>(instance: &mut I, name: &str, input: &[u8]) -> Result<Vec<u
     instance.guest().state().allocator = CallState::new(heap_base.cast_unsigned()).allocator;
     let injected = instance.guest().allocate_and_write(input);
     let argument = injected.map_err(|error| {
-        instance.machine_failure().unwrap_or_else(|| error.for_input(input.len()))
+        // It may be the machine that could not grow the memory.
+        let failure = instance.guest().0.state_mut().failure.take();
+        failure.unwrap_or_else(|| error.for_input(input.len()))
     })?;
 
     let FatPointer { ptr, len } = instance.call(&function, argument)?.into();

@@ -1,7 +1,7 @@
 //! What every engine for PVFs in WebAssembly needs so that its verdicts are those of the network.
 //!
-//! Which code can be read, what a call costs of the stack, and what an instruction costs of the gas is
-//! consensus, and has nothing to do with the engine that runs the code. So it is decided here:
+//! Which code can be read, what a call costs of the stack, and what an instruction costs of the gas
+//! is consensus, and has nothing to do with the engine that runs the code. So it is decided here:
 //!
 //! * `read` reads code, or says why it is refused. That is prevalidation.
 //! * `rewrite` gives the code that an engine is to run in its place: each call counts its logical
@@ -11,6 +11,10 @@
 //! * `bulk` lets code with bulk memory operations pass all that, when the executor parameters allow
 //!   them.
 //! * `form` is the byte that says what came of it.
+//! * `prepare` does all that, and has the engine make an artifact.
+//! * `import` says what each import is linked to.
+//! * `state` is what is remembered beside an instance, with the limit on its memory, and `guest` is
+//!   what host functions see of it.
 //! * `call` makes calls: what comes before the entry point and after it, and in which order.
 //! * `features` is the language that engines are to accept, and `proposals` says what code needs
 //!   beyond it, when it is refused.
@@ -19,47 +23,48 @@
 //!
 //! ```
 //! use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};
-//! use pvf_wasm_code::{Code, validate, why_refused};
+//! use pvf_wasm_code::validate;
 //!
 //! /// Stands for what an engine makes of code.
-//! fn compile(wasm: &[u8]) -> Result<Vec<u8>, String> {
-//!     Ok(wasm.to_vec())
+//! fn compile(wasm: Vec<u8>) -> Result<Vec<u8>, String> {
+//!     Ok(wasm)
 //! }
 //!
 //! fn prepare(code: &[u8], params: &ExecutorParams) -> Result<Vec<u8>, BackendPrepareError> {
-//!     // Prevalidation ends here.
-//!     let read = Code::read(code, params)?;
-//!     let artifact = read.rewrite(params, |wasm| validate(wasm, params)).and_then(|rewritten| {
-//!         let mut artifact = compile(&rewritten.wasm)?;
-//!         artifact.push(rewritten.form.byte());
-//!         Ok(artifact)
-//!     });
-//!     artifact
-//!         .map_err(|message| BackendPrepareError::Compilation(why_refused(code, params, message)))
+//!     pvf_wasm_code::prepare(code, params, |wasm| validate(wasm, params), compile)
 //! }
 //!
 //! # let code = b"\0asm\x01\0\0\0";
 //! # assert_eq!(prepare(code, &ExecutorParams::default()).unwrap().last(), Some(&0));
 //! ```
 //!
-//! To run what came of it, the engine implements [`Linked`] and [`Instance`]. [`Loaded`] does the rest.
+//! To run what came of it, the engine links each [`Import`], holds the memory to what [`State`]
+//! allows, and implements [`Linked`], [`Instance`] and [`Store`]. [`Loaded`] does the rest.
 
 mod bulk;
 mod call;
 mod features;
 mod form;
+mod guest;
+mod import;
 mod metering;
 #[doc(hidden)]
 pub mod parts;
+mod prepare;
 mod proposals;
 mod read;
 mod rewrite;
+mod state;
 
 pub use call::{Instance, Linked, Loaded, split};
 pub use features::{features, validate};
 pub use form::Form;
+pub use guest::{Guest, Store};
+pub use import::Import;
 use metering::{GAS_LEFT, gas_left};
+pub use prepare::{CompileError, prepare};
 pub use proposals::why_refused;
 pub use read::Code;
 pub use rewrite::Rewritten;
 use rewrite::START;
+pub use state::State;

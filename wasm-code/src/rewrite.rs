@@ -1,8 +1,8 @@
 //! Rewriting: from code that can be read to the code that engines get.
 //!
 //! It is done by the same two crates as in the reference implementation, `parity-wasm` and
-//! `wasm-instrument`, for it is consensus down to its oddities: what a call costs, and that instrumenting
-//! code with an imported global gives invalid code.
+//! `wasm-instrument`, for it is consensus down to its oddities: what a call costs, and that
+//! instrumenting code with an imported global gives invalid code.
 //!
 //! # Start functions
 //!
@@ -32,18 +32,19 @@ pub struct Rewritten {
 impl Code {
     /// Rewrites the code.
     ///
-    /// `validate` is asked about some code before more is added to it. It says whether code is valid in
-    /// the language of [`features`](crate::features()) and no other: [`validate`](crate::validate)
-    /// does, and an engine that accepts that language can say it in its own words.
+    /// `validate` is asked about some code before more is added to it. It says whether code is
+    /// valid in the language of [`features`](crate::features()) and no other:
+    /// [`validate`](crate::validate) does, and an engine that accepts that language can say it in
+    /// its own words.
     ///
     /// # Errors
     ///
     /// When the code can't be rewritten, or is not valid, with the reason.
-    pub fn rewrite(
+    pub fn rewrite<E: From<String>>(
         self,
         params: &ExecutorParams,
-        validate: impl FnOnce(&[u8]) -> Result<(), String>,
-    ) -> Result<Rewritten, String> {
+        validate: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<Rewritten, E> {
         let Self { module, removed } = self;
         let to_bytes = |module: Module| {
             let wasm = module.into_bytes().map_err(|error| error.to_string())?;
@@ -187,8 +188,10 @@ mod tests {
             r#"(module (import "env" "f" (func $f (param i32))) (memory 1) (table 2 funcref)
                  (global (export "g") (mut i32) (i32.const 5))
                  (func $a (export "a") (param i32) (local i64) (call $f (local.get 0)))
-                 (func $b (call $a (i32.load8_u (i32.const 1))) (i32.store8 (i32.const 0) (i32.const 0)))
-                 (start $b) (elem (i32.const 0) $a $b) (data (i32.const 0) "data") (data (i32.const 9) "more"))"#,
+                 (func $b (call $a (i32.load8_u (i32.const 1)))
+                   (i32.store8 (i32.const 0) (i32.const 0)))
+                 (start $b) (elem (i32.const 0) $a $b)
+                 (data (i32.const 0) "data") (data (i32.const 9) "more"))"#,
         );
         code.unwrap()
     }

@@ -3,19 +3,20 @@
 //!
 //! * This file makes the backend known, has the engine's settings, and turns code into artifacts.
 //! * `load` turns an artifact into something that can be called.
-//! * `call` makes the call, and says what its end means.
-//! * `guest` is an instance's state, and what host functions see of it.
+//! * `instance` is an instance: its limits, what host functions see of it, how it is called, and
+//!   what the engine's errors mean.
 //!
 //! What has nothing to do with the engine is done by others: [`pvf_wasm_code`] reads and rewrites
-//! code, [`pvf_host_functions`] has what guests may call.
+//! code, says what imports are linked to, and remembers what there is to remember about a call;
+//! [`pvf_host_functions`] has what guests may call.
 //!
 //! # Artifacts
 //!
-//! An artifact is the rewritten code, followed by the byte of its [`Form`](pvf_wasm_code::Form).
+//! An artifact is the rewritten code, followed by its length and by the byte of its
+//! [`Form`](pvf_wasm_code::Form).
 //! The engine can't keep what it makes of code, so it is made anew when an artifact is loaded.
 
-mod call;
-mod guest;
+mod instance;
 mod load;
 
 use pvf_host_core::backend::{
@@ -23,7 +24,7 @@ use pvf_host_core::backend::{
     LoadError, LoadedArtifact, Prepare,
 };
 use pvf_host_core::primitives::ExecutorParams;
-use pvf_wasm_code::{Code, validate, why_refused};
+use pvf_wasm_code::{Code, validate};
 use wasmi::{CompilationMode, Config, Engine, Module};
 
 /// The name of this backend.
@@ -59,16 +60,18 @@ impl Prepare for Wasmi {
         code: &[u8],
         params: &ExecutorParams,
     ) -> Result<Vec<u8>, BackendPrepareError> {
-        let read = Code::read(code, params)?;
-        let artifact = read.rewrite(params, |wasm| validate(wasm, params)).and_then(|rewritten| {
-            let mut artifact = rewritten.wasm;
-            Module::new(&engine(params), &artifact).map_err(|error| error.to_string())?;
-            artifact.extend((artifact.len() as u64).to_le_bytes());
-            artifact.push(rewritten.form.byte());
-            Ok(artifact)
-        });
-        artifact
-            .map_err(|message| BackendPrepareError::Compilation(why_refused(code, params, message)))
+        pvf_wasm_code::prepare(
+            code,
+            params,
+            |wasm| validate(wasm, params),
+            |mut wasm| {
+                // The engine's own language can't be made as small as that.
+                validate(&wasm, params)?;
+                Module::new(&engine(params), &wasm).map_err(|error| error.to_string())?;
+                wasm.extend((wasm.len() as u64).to_le_bytes());
+                Ok(wasm)
+            },
+        )
     }
 
     fn check_runtime_construction(
@@ -97,15 +100,6 @@ fn engine(params: &ExecutorParams) -> Engine {
     let mut config = Config::default();
     // What may be wrong with code shows before any of it runs, and nothing is left to do then.
     config.compilation_mode(CompilationMode::Eager);
-    // The language of `pvf_wasm_code::features`. What was on and is not listed there is off.
-    config
-        .wasm_bulk_memory(params.wasm_ext_bulk_memory())
-        .wasm_multi_value(false)
-        .wasm_multi_memory(false)
-        .wasm_saturating_float_to_int(false)
-        .wasm_reference_types(false)
-        .wasm_tail_call(false)
-        .wasm_extended_const(false);
     // Behind the logical limit, which is reached first.
     let stack = params.stack_native_max() as usize;
     config.set_min_stack_height(0).set_max_stack_height(stack);
