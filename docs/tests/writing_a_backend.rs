@@ -124,7 +124,7 @@ fn whoever_follows_the_page_gets_a_backend_that_passes_the_suite_and_validates()
             commands += 1;
         }
     }
-    assert!(files >= 7 && commands >= 4, "{files} files, {commands} blocks of commands");
+    assert!(files >= 6 && commands >= 4, "{files} files, {commands} blocks of commands");
     assert!(shell.folder.ends_with("my-backend"));
     assert!(!shell.folder.starts_with(root()), "it was to be outside of the checkout");
 }
