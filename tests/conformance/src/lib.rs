@@ -83,5 +83,13 @@ macro_rules! conformance_tests {
         fn main() -> ::std::process::ExitCode {
             $crate::main($backend, $guests, option_env!("CARGO_TARGET_TMPDIR"))
         }
+
+        // Is there only with the harness that `main` takes the place of, which would find no test.
+        #[test]
+        fn the_test_program_has_no_harness_of_its_own() {
+            panic!(
+                "nothing was tested: Cargo.toml has to say `harness = false` of this test program"
+            );
+        }
     };
 }
