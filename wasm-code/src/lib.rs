@@ -68,3 +68,7 @@ pub use read::Code;
 pub use rewrite::Rewritten;
 use rewrite::START;
 pub use state::State;
+
+/// The version of this crate. It decides what code is rewritten to, so it belongs in the
+/// [fingerprint](pvf_host_core::backend::BackendDescriptor::fingerprint) of whichever engine uses this.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

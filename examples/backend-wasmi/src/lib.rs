@@ -30,9 +30,10 @@ use wasmi::{CompilationMode, Config, Engine, Module};
 /// The name of this backend.
 pub const ID: BackendId = BackendId::from_static("wasmi");
 
-/// What decides whether an artifact can run: the versions of this crate and the engine, and a
-/// number that changes whenever this crate makes other artifacts, or reads them in another way.
-const FINGERPRINT: [&[u8]; 3] = [env!("CARGO_PKG_VERSION").as_bytes(), b"wasmi 2.0.0", b"2"];
+/// What decides whether an artifact can run: the versions of what rewrites code and of the engine,
+/// which `Cargo.toml` has to the digit, and a number that changes whenever this crate makes other
+/// artifacts, or reads them in another way.
+const FINGERPRINT: [&[u8]; 3] = [pvf_wasm_code::VERSION.as_bytes(), b"wasmi 2.0.0", b"2"];
 
 /// Both halves of the backend. It has no state: everything depends on the parameters.
 #[derive(Debug, Clone, Copy, Default)]
