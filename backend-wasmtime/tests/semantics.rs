@@ -1,13 +1,13 @@
-//! Modules with the answers of Polkadot's own host. See `vectors/README.md`.
+//! Modules with the answers of Polkadot's own host. See `tests/conformance/vectors/README.md`.
 
 mod common;
 
-use common::{
-    on_big_stack,
-    vectors::{Vector, vectors},
-};
+use common::on_big_stack;
 use parity_scale_codec::Encode;
 use pvf_backend_wasmtime::Wasmtime;
+use pvf_conformance::vectors::{
+    INPUT, Vector, answers, differences, differences_with_bulk_memory, vectors,
+};
 use pvf_host_core::{
     backend::{Artifact, BackendPrepareError, Execute, ExecuteError, Prepare},
     primitives::{ExecutorParam, ExecutorParams, hex},
@@ -17,16 +17,9 @@ use std::{
     fmt::Write as _,
     fs,
     io::Write as _,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
-
-/// What each call gets.
-const INPUT: &[u8] = &[1, 2, 3, 4, 5, 6, 7, 8];
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors")
-}
 
 /// What became of a vector, in the words of the file of answers.
 fn answer(vector: &Vector) -> String {
@@ -61,19 +54,9 @@ fn is_named(message: &str) -> bool {
     message.starts_with("wasm trap: ") || message.starts_with("call to a missing function ")
 }
 
-/// Reads a file of answers, by the vectors' names.
-fn answers(file: &str) -> BTreeMap<String, String> {
-    let text = fs::read_to_string(folder().join(file)).unwrap();
-    let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
-    lines
-        .map(|line| line.split_once(' ').unwrap())
-        .map(|(name, answer)| (name.to_owned(), answer.to_owned()))
-        .collect()
-}
-
 /// Compares our answers to theirs, but for those that are meant to differ.
 fn compare(vectors: &[Vector], mut differences: BTreeMap<String, String>) {
-    let mut answers = answers("answers.txt");
+    let mut answers = answers();
     let mut wrong = String::new();
     for vector in vectors {
         let theirs = answers.remove(&vector.name).expect("each vector has an answer");
@@ -92,14 +75,14 @@ fn compare(vectors: &[Vector], mut differences: BTreeMap<String, String>) {
 
 #[test]
 fn each_module_gets_the_answer_of_polkadots_own_host() {
-    compare(&vectors(&folder()), answers("differences.txt"));
+    compare(&vectors(), differences());
 }
 
 #[test]
 fn allowing_bulk_memory_operations_changes_no_answer_for_code_without() {
-    let mut differences = answers("differences.txt");
-    differences.extend(answers("bulk-memory.txt"));
-    compare(&with_bulk_memory(vectors(&folder())), differences);
+    let mut differences = differences();
+    differences.extend(differences_with_bulk_memory());
+    compare(&with_bulk_memory(vectors()), differences);
 }
 
 #[test]
@@ -110,10 +93,10 @@ fn metering_changes_no_answer_when_there_is_gas_enough() {
         }
         vectors
     };
-    compare(&metered(vectors(&folder())), answers("differences.txt"));
-    let mut differences = answers("differences.txt");
-    differences.extend(answers("bulk-memory.txt"));
-    compare(&metered(with_bulk_memory(vectors(&folder()))), differences);
+    compare(&metered(vectors()), differences());
+    let mut differences = differences();
+    differences.extend(differences_with_bulk_memory());
+    compare(&metered(with_bulk_memory(vectors())), differences);
 }
 
 fn with_bulk_memory(mut vectors: Vec<Vector>) -> Vec<Vector> {
@@ -128,13 +111,14 @@ fn with_bulk_memory(mut vectors: Vec<Vector>) -> Vec<Vector> {
 #[test]
 #[ignore = "needs a build of Polkadot's own host"]
 fn record_the_answers() {
-    let vectors = vectors(&folder());
+    let vectors = vectors();
     let answers = their_answers(&vectors);
     let mut text = "# Recorded from Polkadot's own host, version 36. See README.md.\n".to_owned();
     for (vector, answer) in vectors.iter().zip(&answers) {
         writeln!(text, "{} {answer}", vector.name).unwrap();
     }
-    fs::write(folder().join("answers.txt"), text).unwrap();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/conformance/vectors");
+    fs::write(Path::new(folder).join("answers.txt"), text).unwrap();
     assert_eq!(their_answers(&with_bulk_memory(vectors)), answers);
 }
 

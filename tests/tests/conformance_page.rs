@@ -47,6 +47,7 @@ const AREAS: &[(&str, &str)] = &[
     ("unwinding", "Panics"),
     ("forks", "Forks, and confinement in them"),
     ("through_the_host", "In workers of a real host"),
+    ("webassembly", "For engines that run WebAssembly: modules with recorded answers"),
 ];
 
 fn page() -> String {

@@ -5,7 +5,6 @@
 pub(crate) mod modules;
 pub(crate) mod runnable;
 mod text;
-pub(crate) mod vectors;
 
 pub(crate) use text::{MEMORY, entry_point, guest, module, returns};
 

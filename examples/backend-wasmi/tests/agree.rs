@@ -9,8 +9,6 @@ mod runnable;
 #[path = "../../../backend-wasmtime/tests/common/text.rs"]
 #[allow(dead_code, reason = "each test program uses a part")]
 mod text;
-#[path = "../../../backend-wasmtime/tests/common/vectors.rs"]
-mod vectors;
 
 use modules::{Language, Random, mutate};
 use pvf_backend_wasmi::Wasmi;
@@ -19,7 +17,7 @@ use pvf_host_core::{
     backend::{Artifact, BackendPrepareError, Execute, ExecuteError, LoadError, Prepare},
     primitives::{ExecutorParam, ExecutorParams},
 };
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 /// More than the default parameters ask for, for compiled code.
 const STACK: usize = 258 << 20;
@@ -115,8 +113,7 @@ const SLOW: &str = "memory/grow-to-all-pages";
 
 #[test]
 fn modules_whose_verdict_polkadots_own_host_has_given_agree() {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../backend-wasmtime/tests/vectors");
-    let mut vectors = vectors::vectors(Path::new(folder));
+    let mut vectors = pvf_conformance::vectors::vectors();
     assert!(vectors.len() > 400);
     vectors.retain(|vector| vector.name != SLOW);
     for vector in vectors {

@@ -221,6 +221,9 @@ broken! {
         "guests::memory_hog",
         "through_the_host::memory_hog",
     ];
+    OnePageMore, "one-page-more": ["webassembly::memory_as_recorded"];
+    HalfTheStack, "half-the-stack": ["webassembly::stack_as_recorded"];
+    TooMuchMemoryTraps, "too-much-memory-traps": ["webassembly::memory_as_recorded"];
     FirstMemoryLimit, "first-memory-limit": ["limits::the_last_memory_limit_counts"];
     LittleMemory, "little-memory": [
         "limits::the_default_limit_is_2080_pages",
@@ -352,6 +355,12 @@ impl Broken {
         let mut list: Vec<_> = params.iter().cloned().collect();
         match self.0 {
             Kind::NoMemoryLimit => list.push(ExecutorParam::MaxMemoryPages(16_384)),
+            Kind::OnePageMore => {
+                list.push(ExecutorParam::MaxMemoryPages(params.memory_pages_limit() - 32 + 1));
+            }
+            Kind::HalfTheStack => {
+                list.push(ExecutorParam::StackLogicalMax(params.stack_logical_max() / 2));
+            }
             Kind::FirstMemoryLimit => {
                 let is_limit =
                     |param: &&ExecutorParam| matches!(param, ExecutorParam::MaxMemoryPages(_));
@@ -625,6 +634,9 @@ impl Loaded {
             }
             (Kind::TrapsAreOurs, Err(ExecuteError::Trap(why))) => {
                 return Err(RuntimeConstructionError(why).into());
+            }
+            (Kind::TooMuchMemoryTraps, Err(ExecuteError::OutOfMemory(why))) => {
+                return Err(ExecuteError::Trap(why));
             }
             (Kind::PanicsAreTraps, Err(ExecuteError::Panic(why))) => {
                 return Err(ExecuteError::Trap(why));

@@ -44,12 +44,13 @@ impl BackendName for &'static str {
 pub fn main(backend: impl BackendName, guests: Guests, scratch: Option<&str>) -> ExitCode {
     elsewhere::run_if_asked();
     let scratch = scratch.map_or_else(std::env::temp_dir, PathBuf::from);
+    let tests: Vec<_> = tests().filter(|test| test.is_for(&guests)).collect();
     let subject = Arc::new(Subject::new(backend.into_id(), guests, scratch));
     let trial = |test: &'static Test| {
         let subject = subject.clone();
         Trial::test(test.name, move || run_one(&subject, test).map_err(Failed::from))
     };
-    libtest_mimic::run(&Arguments::from_args(), tests().map(trial).collect()).exit_code()
+    libtest_mimic::run(&Arguments::from_args(), tests.into_iter().map(trial).collect()).exit_code()
 }
 
 fn run_one(subject: &Subject, test: &Test) -> Result<(), String> {
@@ -133,7 +134,7 @@ impl Report {
 /// When a test is named that does not exist.
 pub fn run(backend: &BackendId, guests: &Guests, options: &Options) -> Report {
     let chosen: Vec<_> = match &options.only {
-        None => tests().collect(),
+        None => tests().filter(|test| test.is_for(guests)).collect(),
         Some(names) => {
             for name in names {
                 assert!(tests().any(|test| test.name == name), "there is no test {name}");

@@ -61,6 +61,8 @@ pub mod processes;
 pub mod request;
 mod subject;
 mod test;
+#[doc(hidden)]
+pub mod vectors;
 mod wait;
 
 pub use elsewhere::run_if_asked;

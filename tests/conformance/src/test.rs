@@ -1,6 +1,6 @@
 //! What a test is, and all of them.
 
-use crate::{areas, subject::Subject};
+use crate::{Guests, areas, subject::Subject};
 
 /// What comes of a test: nothing, or what is wrong.
 pub(crate) type Verdict = Result<(), String>;
@@ -13,6 +13,13 @@ pub struct Test {
     /// What it demands of a backend, in a sentence or two.
     pub demand: &'static str,
     pub(crate) run: fn(&Subject) -> Verdict,
+}
+
+impl Test {
+    /// Whether it is about backends for these guests. All are, but for those about WebAssembly itself.
+    pub fn is_for(&self, guests: &Guests) -> bool {
+        !self.name.starts_with("webassembly::") || *guests == Guests::webassembly()
+    }
 }
 
 /// All tests, area by area.

@@ -17,6 +17,7 @@ mod logs;
 mod prevalidation;
 mod through_the_host;
 mod unwinding;
+mod webassembly;
 
 use crate::{elsewhere::Task, test::Test};
 
@@ -37,6 +38,7 @@ pub(crate) const ALL: &[&[Test]] = &[
     unwinding::TESTS,
     forks::TESTS,
     through_the_host::TESTS,
+    webassembly::TESTS,
 ];
 
 /// What is done in processes of their own.
