@@ -47,6 +47,8 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct HotSet {
     entries: VecDeque<Entry>,
+    /// The sizes of their artifacts together, in bytes.
+    size: u64,
     max_count: usize,
     max_size: u64,
     meters: Arc<Meters>,
@@ -54,7 +56,7 @@ pub(crate) struct HotSet {
 
 impl HotSet {
     pub(crate) fn new(max_count: usize, max_size: u64, meters: Arc<Meters>) -> Self {
-        Self { entries: VecDeque::new(), max_count, max_size, meters }
+        Self { entries: VecDeque::new(), size: 0, max_count, max_size, meters }
     }
 
     /// How many workers there are.
@@ -64,14 +66,15 @@ impl HotSet {
 
     /// The sizes of their artifacts together, in bytes.
     pub(crate) fn size(&self) -> u64 {
-        self.entries.iter().map(|entry| entry.size).sum()
+        self.size
     }
 
     /// Takes the worker out that used this load last.
     pub(crate) fn take(&mut self, load: &Load) -> Option<ExecuteWorker> {
         loop {
             let at = self.entries.iter().rposition(|entry| entry.load == *load)?;
-            let mut worker = self.entries.remove(at)?.worker;
+            let Entry { size, mut worker, .. } = self.entries.remove(at)?;
+            self.size -= size;
             if !worker.is_disturbed() {
                 return Some(worker);
             }
@@ -82,8 +85,10 @@ impl HotSet {
     /// is that of its artifact, in bytes.
     pub(crate) fn insert(&mut self, load: Load, size: u64, worker: ExecuteWorker) {
         self.entries.push_back(Entry { load, size, worker });
-        while self.entries.len() > self.max_count || self.size() > self.max_size {
+        self.size += size;
+        while self.entries.len() > self.max_count || self.size > self.max_size {
             let Some(evicted) = self.entries.pop_front() else { break };
+            self.size -= evicted.size;
             self.meters.hot_evictions_for_room.inc();
             tracing::debug!(worker_pid = evicted.worker.pid(), "hot worker makes room");
         }
@@ -92,7 +97,7 @@ impl HotSet {
     /// Lets half of the workers go, those that were not used for longest. Whether there were any.
     pub(crate) fn make_room(&mut self) -> bool {
         let count = self.entries.len().div_ceil(2);
-        self.entries.drain(..count);
+        self.size -= self.entries.drain(..count).map(|entry| entry.size).sum::<u64>();
         self.meters.hot_evictions_for_room.inc_by(count as u64);
         count > 0
     }
@@ -100,19 +105,30 @@ impl HotSet {
     /// Lets all workers go that hold an artifact.
     pub(crate) fn discard(&mut self, artifact: &ArtifactId) {
         let before = self.entries.len();
-        self.entries.retain(|entry| entry.load.artifact != *artifact);
+        self.retain(|entry| entry.load.artifact != *artifact);
         let evicted = before - self.entries.len();
         self.meters.hot_evictions_of_artifact.inc_by(evicted as u64);
     }
 
     /// Lets those go that have died or spoken out of turn, and wakes the task when another does.
     pub(crate) fn poll_disturbed(&mut self, context: &mut Context<'_>) {
-        self.entries.retain_mut(|entry| {
+        self.retain(|entry| {
             let disturbed = matches!(entry.worker.poll_disturbed(context), Poll::Ready(()));
             if disturbed {
                 tracing::warn!(worker_pid = entry.worker.pid(), "idle execute worker died");
             }
             !disturbed
+        });
+    }
+
+    fn retain(&mut self, mut stays: impl FnMut(&mut Entry) -> bool) {
+        let size = &mut self.size;
+        self.entries.retain_mut(|entry| {
+            let stays = stays(entry);
+            if !stays {
+                *size -= entry.size;
+            }
+            stays
         });
     }
 }
