@@ -499,7 +499,7 @@ impl EventLoop {
             let touched = tokio::task::spawn_blocking(move || store.touch(&artifact));
             self.tasks.push(touched.map(|_| Event::Done).boxed());
         }
-        let Some(request) = self.requests.get_mut(&id) else { return };
+        let Some(request) = self.requests.get(&id) else { return };
         match &request.goal {
             Goal::Precheck(_) | Goal::HeadsUp => {
                 let report = prepare_report(request.trace, &artifact, &prepared, !request.waited);
@@ -509,17 +509,9 @@ impl EventLoop {
                     let _ = reply.send(Ok(report));
                 }
             }
-            Goal::Validate(validation, _) => {
-                let class = validation.kind.class();
+            Goal::Validate(..) => {
                 self.artifacts.acquire(&artifact);
-                request.waiting = Waiting::begin(debug_span!(
-                    parent: &request.span,
-                    "waiting",
-                    reason = "an execute worker",
-                    class = class.name(),
-                ));
-                request.stage = Stage::Queued(artifact, prepared);
-                self.execute_queue.push(id, class);
+                self.queue(id, artifact, prepared);
                 self.start_executions();
             }
         }

@@ -102,7 +102,7 @@ pub async fn start(
         start_first_worker(&config, meters.clone()).await?;
     warn_of_missing(&findings);
     meters.insecure.set((!findings.is_secure()).into());
-    meters.queue_capacity.set(config.queue_capacity.max(1) as i64);
+    meters.queue_capacity.set(config.queue_capacity as i64);
     meters.cache_max_size.set(config.prune_limits.max_size.min(i64::MAX as u64) as i64);
     let digest = environment.digest();
     let standby = async {

@@ -17,7 +17,7 @@ use crate::{
 use futures_util::FutureExt;
 use std::time::Instant;
 use tokio::sync::oneshot;
-use tracing::{Instrument, Span};
+use tracing::{Instrument, Span, debug_span};
 
 impl EventLoop {
     pub(super) fn start_executions(&mut self) {
@@ -115,19 +115,36 @@ impl EventLoop {
         self.call_standby();
     }
 
+    /// Has a validation wait for its execution. It has a hold on the artifact.
+    pub(super) fn queue(
+        &mut self,
+        id: RequestId,
+        artifact: ArtifactId,
+        prepared: PreparedArtifact,
+    ) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let Goal::Validate(validation, _) = &request.goal else { return };
+        let class = validation.kind.class();
+        request.waiting = Waiting::begin(debug_span!(
+            parent: &request.span,
+            "waiting",
+            reason = "an execute worker",
+            class = class.name(),
+        ));
+        request.stage = Stage::Queued(artifact, prepared);
+        self.execute_queue.push(id, class);
+    }
+
     /// Has a request executed that was not tried. It has kept its hold on the artifact.
     fn queue_again(&mut self, id: RequestId, artifact: ArtifactId, prepared: PreparedArtifact) {
-        match self.requests.get_mut(&id) {
-            // It was discarded meanwhile, and has to be prepared first.
-            Some(_) if !self.artifacts.is_current(&artifact, prepared.generation) => {
-                self.advance(id);
-            }
-            Some(Request { goal: Goal::Validate(validation, _), stage, .. }) => {
-                *stage = Stage::Queued(artifact, prepared);
-                self.execute_queue.push(id, validation.kind.class());
-            }
+        if !self.requests.contains_key(&id) {
             // Nobody waits for it any more.
-            _ => self.artifacts.release(&artifact, prepared.generation),
+            self.artifacts.release(&artifact, prepared.generation);
+        } else if self.artifacts.is_current(&artifact, prepared.generation) {
+            self.queue(id, artifact, prepared);
+        } else {
+            // It was discarded meanwhile, and has to be prepared first.
+            self.advance(id);
         }
         self.start_executions();
     }
