@@ -20,6 +20,7 @@
 //! signal, what has to happen first is waited for.
 
 pub mod allocation;
+mod control_groups;
 pub mod escape;
 pub mod exposition;
 mod fixture;
@@ -35,6 +36,7 @@ pub mod verdict;
 // For the backends that it brings along: host and worker must have the same.
 use pvf_workers as _;
 
+pub use control_groups::ControlGroupDirectory;
 pub use fixture::{Programs, Scratch, Submitted, TestHost, no_sandbox, valid_head};
 use pvf_conformance::DEADLINE;
 pub use pvf_conformance::{eventually, eventually_some, guests, host_calls, processes, request};

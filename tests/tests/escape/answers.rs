@@ -1,9 +1,9 @@
 //! What a job can make of its own connection.
 
 use crate::{
-    log,
+    log::Since,
     outside::Outside,
-    trial::{Ground, salt},
+    trial::{Ground, hash, salt},
 };
 use pvf_host_core::{
     InvalidCandidate, PossiblyInvalid, PrepareError, PrepareReport, ValidationError,
@@ -69,14 +69,19 @@ async fn whatever_a_job_says_its_first_answer_counts_and_nothing_is_left_of_it()
     for (attempt, is_expected) in EXPECTED {
         let escape = Escape { attempt: *attempt, target: outside.target() };
         let request = ground.request(Box::new(escape));
+        let log = Since::now();
         let validation = ground.host.validate(request).await;
         println!("{:40} {:?}", attempt.name(), validation.verdict);
         assert!(is_expected(&validation.verdict), "{attempt:?}: {:?}", validation.verdict);
+        let is_logged = |what| log.has(&[&ground.artifact(), what]);
+        if has_died(&validation.verdict) {
+            assert!(is_logged("a job ended without a verdict"), "{attempt:?}");
+        }
+        if let Attempt::LogFlood | Attempt::LogMuchThenSuccess = attempt {
+            assert!(is_logged("the guest logged more than is kept"), "{attempt:?}");
+        }
         // The next one gets its own answer, and not one that was left.
         ground.assert_clean().await;
-        if let Attempt::LogFlood | Attempt::LogMuchThenSuccess = attempt {
-            assert!(log::has(&["the guest logged more than is kept"]));
-        }
     }
     ground.host.shut_down().await;
 }
@@ -115,9 +120,12 @@ async fn whatever_a_prepare_job_says_its_first_answer_counts_and_is_about_its_ow
         let limit = ExecutorParam::PvfPrepTimeout(PvfPrepKind::Precheck, 300);
         let pvf = Script::prepare(OnPrepare::Escape(escape)).salt(salt()).pvf();
         let pvf = pvf.with_params(ExecutorParams::new(vec![limit]));
+        let log = Since::now();
         let result = ground.host.precheck(pvf.clone()).await;
         println!("{:40} {result:?}", attempt.name());
         assert!(is_expected(&result), "{attempt:?}: {result:?}");
+        let is_logged = log.has(&[&hash(&pvf), "preparing failed"]);
+        assert_eq!(is_logged, result.is_err(), "{attempt:?}");
         if result.is_ok() {
             let verdict = ground.host.validate(approval(pvf)).await.verdict;
             let refused = |reason: &PossiblyInvalid| {

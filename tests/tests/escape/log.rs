@@ -22,10 +22,20 @@ pub(crate) fn keep() {
     LazyLock::force(&IS_KEPT);
 }
 
-/// Whether there is a line that has all these parts.
-pub(crate) fn has(parts: &[&str]) -> bool {
-    let lines = LINES.lock().unwrap();
-    lines.iter().any(|line| parts.iter().all(|part| line.contains(part)))
+/// What is logged from here on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Since(usize);
+
+impl Since {
+    pub(crate) fn now() -> Self {
+        Self(LINES.lock().unwrap().len())
+    }
+
+    /// Whether there is a line that has all these parts.
+    pub(crate) fn has(self, parts: &[&str]) -> bool {
+        let lines = LINES.lock().unwrap();
+        lines[self.0..].iter().any(|line| parts.iter().all(|part| line.contains(part)))
+    }
 }
 
 struct Collector;

@@ -6,6 +6,7 @@
 mod answers;
 mod attempts;
 mod calls;
+mod limits;
 mod listed;
 mod log;
 mod necessity;

@@ -1,6 +1,9 @@
 //! Making attempts, and finding out what came of them.
 
-use crate::{log, outside::Outside};
+use crate::{
+    log::{self, Since},
+    outside::Outside,
+};
 use pvf_host_core::{
     InvalidCandidate, PossiblyInvalid, PrepareError, Pvf, ValidationError, ValidationRequest,
     primitives::{ExecutorParam, ExecutorParams, PvfPrepKind},
@@ -184,16 +187,22 @@ impl Ground {
         request.with_timeout(CPU_TIME)
     }
 
+    /// How logs name the artifact of its calls.
+    pub(crate) fn artifact(&self) -> String {
+        hash(&self.pvf)
+    }
+
     async fn as_job(&self, escape: Box<Escape>) -> (Option<Report>, Outcome) {
         let request = self.request(escape);
-        let artifact = hash(&self.pvf);
+        let artifact = self.artifact();
+        let log = Since::now();
         match self.host.validate(request).await.verdict {
             Ok(result) => {
                 let head = String::from_utf8(result.head_data.0).unwrap();
                 (Some(Report::parse(&head).expect("it is a report")), Outcome::WithoutEffect)
             }
             Err(ValidationError::PossiblyInvalid(PossiblyInvalid::AmbiguousJobDeath(how))) => {
-                assert!(log::has(&[&artifact, &how]), "{how}");
+                assert!(log.has(&[&artifact, &how]), "{how}");
                 (None, ended(how))
             }
             Err(ValidationError::Invalid(InvalidCandidate::HardTimeout)) => {
@@ -208,12 +217,13 @@ impl Ground {
         let limit =
             ExecutorParam::PvfPrepTimeout(PvfPrepKind::Precheck, CPU_TIME.as_millis() as u64);
         let pvf = pvf.with_params(ExecutorParams::new(vec![limit]));
+        let log = Since::now();
         match self.host.precheck(pvf.clone()).await {
             Err(PrepareError::Compilation(report)) => {
                 (Some(Report::parse(&report).expect("it is a report")), Outcome::WithoutEffect)
             }
             Err(PrepareError::JobDied(how)) => {
-                assert!(log::has(&[&hash(&pvf), &how]), "{how}");
+                assert!(log.has(&[&hash(&pvf), &how]), "{how}");
                 (None, ended(how))
             }
             Err(PrepareError::TimedOut { .. }) => (None, Outcome::TimedOut),
@@ -223,6 +233,7 @@ impl Ground {
 
     async fn as_worker(&self, escape: Box<Escape>) -> (Option<Report>, Outcome) {
         let pvf = Script::load(OnLoad::Escape(escape)).salt(salt()).pvf();
+        let log = Since::now();
         match self.host.validate(approval(pvf.clone())).await.verdict {
             Err(ValidationError::PossiblyInvalid(PossiblyInvalid::RuntimeConstruction(error))) => {
                 let text = error.0;
@@ -230,7 +241,7 @@ impl Ground {
                     Some(report) => (Some(report), Outcome::WithoutEffect),
                     None => {
                         let signal = "signal: 31";
-                        assert!(!text.contains(signal) || log::has(&[&hash(&pvf), signal]));
+                        assert!(!text.contains(signal) || log.has(&[&hash(&pvf), signal]));
                         (None, ended(text))
                     }
                 }
@@ -282,6 +293,7 @@ fn ended(how: String) -> Outcome {
     if how.contains("signal: 31") { Outcome::Killed } else { Outcome::Died(how) }
 }
 
-fn hash(pvf: &Pvf) -> String {
+/// How logs name the code.
+pub(crate) fn hash(pvf: &Pvf) -> String {
     pvf.code.hash().to_string().trim_start_matches("0x").to_owned()
 }

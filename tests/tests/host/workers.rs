@@ -11,8 +11,8 @@ use pvf_host_core::{
     worker::{WorkerProgram, protocol::WorkerKind},
 };
 use pvf_tests::{
-    OnCall, OnLoad, OnPrepare, Programs, Scratch, Script, TestHost, eventually, processes,
-    programs,
+    ControlGroupDirectory, OnCall, OnLoad, OnPrepare, Programs, Scratch, Script, TestHost,
+    eventually, processes, programs,
     request::{approval, hash_head},
     valid_head,
 };
@@ -529,16 +529,13 @@ fn a_host_that_may_make_no_namespaces_does_its_work_without() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_worker_is_in_a_control_group_of_its_own_as_long_as_it_lives() {
-    let Some(directory) = control_group() else {
+    let Some(directory) = ControlGroupDirectory::new("host") else {
         println!("skipped: there is no cgroup v2 directory that can be written to");
         return;
     };
-    let groups = || -> Vec<PathBuf> {
-        let entries = fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
-        entries.filter(|path| path.is_dir()).collect()
-    };
-    let host =
-        host_with(|config| config.sandbox(Sandbox::default().in_control_group(&directory))).await;
+    let groups = || directory.groups();
+    let sandbox = Sandbox::default().in_control_group(directory.path());
+    let host = host_with(|config| config.sandbox(sandbox)).await;
     valid_head(host.validate(approval(Script::default().pvf())).await);
     host.rest().await;
     let all = host.scratch().processes();
@@ -562,17 +559,6 @@ async fn each_worker_is_in_a_control_group_of_its_own_as_long_as_it_lives() {
     eventually("its group is gone", || groups().len() == 1).await;
     host.shut_down().await;
     assert_eq!(groups(), [] as [PathBuf; 0]);
-    fs::remove_dir(directory).unwrap();
-}
-
-/// A new directory for control groups.
-fn control_group() -> Option<PathBuf> {
-    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-    let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let mount = mounts.find(|fields| fields.get(2) == Some(&"cgroup2"))?;
-    let directory = Path::new(mount[1]).join(format!("test-host-{}", std::process::id()));
-    fs::create_dir(&directory).ok()?;
-    Some(directory)
 }
 
 #[tokio::test(flavor = "multi_thread")]
