@@ -359,6 +359,9 @@ mod tests {
         primitives::{CodeHash, ExecutorParamsPrepHash},
     };
 
+    /// Under Miri, which is a thousand times slower, some stand for all.
+    const STEP: usize = if cfg!(miri) { 97 } else { 1 };
+
     fn id(n: u8) -> ArtifactId {
         ArtifactId {
             code_hash: CodeHash::from(Hash([n; 32])),
@@ -406,7 +409,7 @@ mod tests {
     fn every_flipped_bit_is_noticed() {
         let key = key(1, 1);
         let good = header().to_bytes(&id(1), &key);
-        for bit in 0..HEADER_LEN * 8 {
+        for bit in (0..HEADER_LEN * 8).step_by(STEP) {
             let mut bytes = good;
             bytes[bit / 8] ^= 1 << (bit % 8);
             assert!(Header::from_bytes(&bytes, FILE_LEN, &id(1), &key).is_err(), "bit {bit}");
@@ -444,7 +447,7 @@ mod tests {
     fn a_file_of_any_other_length_is_refused() {
         let key = key(1, 1);
         let bytes = header().to_bytes(&id(1), &key);
-        for len in 0..HEADER_LEN {
+        for len in (0..HEADER_LEN).step_by(STEP) {
             let read = Header::from_bytes(&bytes[..len], len as u64, &id(1), &key);
             assert_eq!(read, Err(HeaderError::Truncated));
         }
@@ -468,7 +471,7 @@ mod tests {
         };
         let good = header.to_bytes(&id(1), &key);
         assert_eq!(FunctionsHeader::from_bytes(&good, file_len, &id(1), &key), Ok(header));
-        for bit in 0..LEN * 8 {
+        for bit in (0..LEN * 8).step_by(STEP) {
             let mut bytes = good;
             bytes[bit / 8] ^= 1 << (bit % 8);
             let read = FunctionsHeader::from_bytes(&bytes, file_len, &id(1), &key);
@@ -482,7 +485,7 @@ mod tests {
             let read = FunctionsHeader::from_bytes(&bytes, file_len, &id(1), &key);
             assert_eq!(read, Err(HeaderError::Malformed), "byte {at}");
         }
-        for len in 0..LEN {
+        for len in (0..LEN).step_by(STEP) {
             let read = FunctionsHeader::from_bytes(&good[..len], len as u64, &id(1), &key);
             assert_eq!(read, Err(HeaderError::Truncated));
         }
