@@ -115,9 +115,10 @@ impl Reason {
             ValidationError::PossiblyInvalid(error) => {
                 format!("{error} (ambiguous: counted as invalid, as a validator would vote)")
             }
-            ValidationError::Preparation(error) => format!("the code can't be prepared: {error}"),
+            ValidationError::Preparation(_) | ValidationError::ExecutionDeadline => {
+                error.to_string()
+            }
             ValidationError::Internal(error) => error.to_string(),
-            ValidationError::ExecutionDeadline => error.to_string(),
         };
         let remark = features::remark_on_validation(error);
         Self { kind: error.kind(), message: message + &remark }
@@ -247,7 +248,9 @@ pub(crate) fn describe(code_hash: CodeHash, validation: &Validation) -> Facts {
     );
     if let Err(error) = &validation.verdict {
         let Reason { kind, message } = Reason::of(error);
-        facts.add("reason", reason(kind, &message));
+        // What is said of code names its class by itself.
+        let is_of_code = matches!(error, ValidationError::Preparation(_));
+        facts.add("reason", if is_of_code { message } else { reason(kind, &message) });
     }
     for error in &validation.retried {
         facts.add("tried before", error.to_string());
@@ -506,6 +509,16 @@ mod tests {
         let mut lines = text.lines();
         assert_eq!(lines.next(), Some("verdict  invalid"));
         assert_eq!(lines.next(), Some("reason   trap: \\u{1b}[2Junreachable"));
+    }
+
+    #[test]
+    fn why_code_can_not_be_prepared_is_said_once_and_as_the_book_has_it() {
+        let error = PrepareError::Prevalidation("the code is empty".into());
+        let validation = failed(ValidationError::Preparation(error));
+        let message = "preparation: prevalidation: the code is empty";
+        assert_eq!(to_json(&validation)["reason"]["message"], message);
+        let text = describe(CODE_HASH.into(), &validation).to_string();
+        assert_eq!(text.lines().nth(1), Some(format!("reason   {message}").as_str()));
     }
 
     #[test]
