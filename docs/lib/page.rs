@@ -2,18 +2,14 @@
 
 use crate::root;
 use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
-use std::{
-    collections::HashMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashMap, fs, path::PathBuf};
 
 /// A document of the repository.
 #[derive(Debug, Clone)]
 pub struct Page {
     /// Its path in the checkout, such as `docs/src/design.md`.
     pub path: String,
-    /// Its text. What it includes of other files is in it.
+    /// Its text.
     pub text: String,
 }
 
@@ -54,12 +50,12 @@ impl Page {
     ///
     /// # Panics
     ///
-    /// If it can't be read, or what it includes can't.
+    /// If it can't be read.
     pub fn read(path: &str) -> Self {
         let file = root().join(path);
-        let text = read(&file);
-        let folder = file.parent().expect("a file is in a folder");
-        Self { path: path.to_owned(), text: with_includes(&text, folder) }
+        let text =
+            fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        Self { path: path.to_owned(), text }
     }
 
     fn events(&self) -> Vec<(Event<'_>, usize)> {
@@ -187,25 +183,6 @@ pub fn all_documents() -> Vec<Page> {
         path.to_str().expect("its name is text").to_owned()
     };
     paths.into_iter().map(|path| Page::read(&relative(path))).collect()
-}
-
-fn read(file: &Path) -> String {
-    fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
-}
-
-/// Has each `{{#include FILE}}` replaced, as mdBook does.
-fn with_includes(text: &str, folder: &Path) -> String {
-    const START: &str = "{{#include ";
-    let mut whole = String::new();
-    let mut rest = text;
-    while let Some((before, behind)) = rest.split_once(START) {
-        let (name, behind) = behind.split_once("}}").expect("an include has an end");
-        let included = read(&folder.join(name.trim()));
-        whole.push_str(before);
-        whole.push_str(included.trim_end_matches('\n'));
-        rest = behind;
-    }
-    whole + rest
 }
 
 #[cfg(test)]

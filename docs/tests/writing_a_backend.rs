@@ -1,6 +1,6 @@
-//! Follows the page *Writing a backend* word by word, as somebody would who has nothing but that page
-//! and a checkout: in a folder of its own outside of it, each file written and each command run, in the
-//! order of the page.
+//! Follows the pages *Writing a backend* and *A format of its own* word by word, as somebody would who has
+//! nothing but a page and a checkout: in a folder of its own outside of it, each file written and each
+//! command run, in the order of the page.
 
 use pvf_book::{Page, is_like, root};
 use std::{
@@ -66,6 +66,33 @@ fn profile() -> String {
     dependencies.map(str::to_owned).chain(ours).collect()
 }
 
+/// Has the checkout in `folder`, as symbolic links.
+///
+/// One manifest is another one there: the engines that the reader compares with are to be those that were
+/// compiled for the checkout's own tests, and Cargo compiles anew what has other features. So what the
+/// checkout has switched on, by a tool for tests, is switched on here as well.
+fn link_checkout(folder: &Path) {
+    fs::create_dir(folder).expect("it can be made");
+    fs::create_dir(folder.join("node")).expect("it can be made");
+    let link_all = |from: &Path, to: &Path| {
+        for entry in fs::read_dir(from).expect("a folder can be read") {
+            let name = entry.expect("a folder can be read").file_name();
+            let to = to.join(&name);
+            if name != "target" && name != ".git" && !to.exists() {
+                symlink(from.join(&name), to).expect("it can be linked");
+            }
+        }
+    };
+    let manifest = fs::read_to_string(root().join("node/Cargo.toml")).expect("it is there");
+    let with_features =
+        "[dependencies]\narbitrary = { version = \"1\", features = [\"derive\"] }\n";
+    let changed = manifest.replace("[dependencies]\n", with_features);
+    assert_ne!(changed, manifest);
+    fs::write(folder.join("node/Cargo.toml"), changed).expect("it can be written");
+    link_all(&root().join("node"), &folder.join("node"));
+    link_all(root(), folder);
+}
+
 /// A folder outside of the checkout. It has the same name each time, so that what is compiled there need
 /// not be compiled again, and whoever comes second waits.
 struct Place {
@@ -77,8 +104,11 @@ impl Place {
     fn new() -> Self {
         let mut hasher = DefaultHasher::new();
         root().hash(&mut hasher);
-        let folder = env::temp_dir().join(format!("pvf-book-{:016x}", hasher.finish()));
-        let lock = File::create(folder.with_extension("lock")).expect("it can be made");
+        let name = format!("pvf-book-{:016x}", hasher.finish());
+        let folder = env::temp_dir().join(&name);
+        // It stays: whoever waits for it must not wait for another file than who comes next.
+        let lock = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let lock = File::create(lock.with_extension("lock")).expect("it can be made");
         lock.lock().expect("it can be locked");
         // Somebody was interrupted.
         if folder.exists() {
@@ -92,19 +122,18 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.folder);
-        let _ = fs::remove_file(self.folder.with_extension("lock"));
     }
 }
 
-#[test]
-fn whoever_follows_the_page_gets_a_backend_that_passes_the_suite_and_validates() {
+/// Does all that a page says. It is to lead to a crate of this name.
+fn follow(page: &str, name: &str) {
     let place = Place::new();
-    symlink(root(), place.folder.join("pvf-host")).unwrap();
+    link_checkout(&place.folder.join("pvf-host"));
     fs::create_dir(place.folder.join(".cargo")).unwrap();
     fs::write(place.folder.join(".cargo/config.toml"), profile()).unwrap();
     let mut shell = Shell { place: place.folder.clone(), folder: place.folder.clone() };
 
-    let page = Page::read("docs/src/writing-a-backend.md");
+    let page = Page::read(page);
     let blocks = page.blocks();
     let (mut files, mut commands) = (0, 0);
     for (index, block) in blocks.iter().enumerate() {
@@ -125,6 +154,16 @@ fn whoever_follows_the_page_gets_a_backend_that_passes_the_suite_and_validates()
         }
     }
     assert!(files >= 6 && commands >= 4, "{files} files, {commands} blocks of commands");
-    assert!(shell.folder.ends_with("my-backend"));
+    assert!(shell.folder.ends_with(name));
     assert!(!shell.folder.starts_with(root()), "it was to be outside of the checkout");
+}
+
+#[test]
+fn whoever_follows_the_page_gets_a_backend_that_passes_the_suite_and_agrees_with_wasmtime() {
+    follow("docs/src/writing-a-backend.md", "my-backend");
+}
+
+#[test]
+fn whoever_has_a_format_of_their_own_gets_a_backend_that_a_host_validates_with() {
+    follow("docs/src/another-format.md", "my-engine");
 }
