@@ -183,6 +183,18 @@ impl Folder {
     }
 }
 
+/// Has a command begin as from a terminal, and not as from within `cargo test`.
+pub fn forget_cargo(command: &mut process::Command) {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_str().unwrap_or_default();
+        let is_setting = ["CARGO_HOME", "CARGO_INCREMENTAL", "CARGO_TARGET_DIR"].contains(&name);
+        if name.starts_with("CARGO_") && !is_setting {
+            command.env_remove(name);
+        }
+    }
+    command.env_remove("RUST_LOG").env_remove("RUSTFLAGS").stdin(Stdio::null());
+}
+
 /// What became of a command.
 #[derive(Debug, Clone)]
 pub struct Run {

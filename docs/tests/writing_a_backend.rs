@@ -2,14 +2,14 @@
 //! nothing but a page and a checkout: in a folder of its own outside of it, each file written and each
 //! command run, in the order of the page.
 
-use pvf_book::{Page, is_like, root};
+use pvf_book::{Page, forget_cargo, is_like, root};
 use std::{
     env,
     fs::{self, File},
     hash::{DefaultHasher, Hash, Hasher},
     os::unix::fs::symlink,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
 /// The folder of this build, in which dependencies are compiled already: nothing in it is changed that
@@ -30,21 +30,12 @@ impl Shell {
         let here = self.place.join("here");
         let script = format!("set -eu\n{commands}\npwd >'{}'\n", here.display());
         let mut shell = Command::new("bash");
-        // As from a terminal, and not as from within `cargo test`.
-        for (name, _) in env::vars_os() {
-            let name = name.to_str().unwrap_or_default();
-            if name.starts_with("CARGO_") && name != "CARGO_HOME" && name != "CARGO_INCREMENTAL" {
-                shell.env_remove(name);
-            }
-        }
+        forget_cargo(&mut shell);
         let output = shell
             .args(["-c", &script])
             .current_dir(&self.folder)
             .env("CARGO_TARGET_DIR", target())
             .env("TMPDIR", &self.place)
-            .env_remove("RUST_LOG")
-            .env_remove("RUSTFLAGS")
-            .stdin(Stdio::null())
             .output()
             .expect("there is a shell");
         if output.status.success() {

@@ -1,5 +1,5 @@
-//! Whether the book's page about metrics has them as they are, and whether the dashboard and the alerts
-//! ask for metrics that there are.
+//! Whether the book's page about metrics has them as they are, whether the dashboard and the alerts ask
+//! for metrics that there are. Whether the alerts fire when they should is tried by `docs/tests/alerts.rs`.
 //!
 //! With the environment variable `PVF_WRITE_DOCS` the page's table is written instead.
 
@@ -18,6 +18,8 @@ use std::{
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/metrics.md");
 const DASHBOARD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/monitoring/dashboard.json");
 const ALERTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/monitoring/alerts.yml");
+const ALERTS_TEST: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/monitoring/alerts.test.yml");
 const START: &str = "<!-- metrics -->\n";
 const END: &str = "<!-- end of metrics -->\n";
 
@@ -132,7 +134,8 @@ fn problem(query: &str, families: &BTreeMap<String, Family>) -> Option<String> {
             labels.insert("le");
         }
         for (label, operator, value) in conditions {
-            if OF_SCRAPES.contains(&label.as_str()) {
+            let is_bound = label == "le" && name.ends_with("_bucket");
+            if is_bound || OF_SCRAPES.contains(&label.as_str()) {
                 continue;
             }
             let Some(values) = family.labels.get(label) else {
@@ -206,6 +209,81 @@ fn the_dashboard_asks_for_metrics_that_there_are_and_leaves_none_out() {
         }
         let is_row = panel["type"] == "row";
         assert_eq!(panel["targets"].as_array().is_some_and(|it| !it.is_empty()), !is_row);
+    }
+}
+
+#[test]
+fn a_panel_shows_numbers_of_one_kind() {
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(DASHBOARD).unwrap()).unwrap();
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let Some(targets) = panel["targets"].as_array() else { continue };
+        let queries = targets.iter().map(|target| target["expr"].as_str().unwrap());
+        let kinds: BTreeSet<_> = queries.map(kind_of_number).collect();
+        assert_eq!(kinds.len(), 1, "{}", panel["title"]);
+        let unit = panel["fieldConfig"]["defaults"]["unit"].as_str().unwrap();
+        let fitting: &[&str] = match kinds.first() {
+            Some(Number::PerSecond) => &["ops"],
+            Some(Number::Ratio) => &["percentunit"],
+            Some(Number::Gas) => &["short"],
+            Some(Number::Seconds) => &["s"],
+            Some(Number::Bytes) => &["bytes"],
+            Some(Number::Count) => &["short"],
+            None => &[],
+        };
+        assert!(fitting.contains(&unit), "{}: {kinds:?} in {unit}", panel["title"]);
+    }
+}
+
+/// What kind of number a query of the dashboard gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Number {
+    PerSecond,
+    Ratio,
+    Gas,
+    Seconds,
+    Bytes,
+    Count,
+}
+
+fn kind_of_number(query: &str) -> Number {
+    let is_quantile = query.starts_with("histogram_quantile(");
+    let of = selectors(query);
+    if query.contains(") / ") {
+        Number::Ratio
+    } else if query.contains("rate(") && !is_quantile {
+        if of.iter().any(|it| it.name.contains("gas_used")) {
+            Number::Gas
+        } else {
+            Number::PerSecond
+        }
+    } else if of.iter().all(|it| it.name.trim_end_matches("_bucket").ends_with("_seconds")) {
+        Number::Seconds
+    } else if of.iter().all(|it| it.name.contains("_bytes")) {
+        Number::Bytes
+    } else {
+        assert!(!is_quantile, "{query}");
+        Number::Count
+    }
+}
+
+#[test]
+fn what_alerts_are_tried_on_is_what_a_host_says() {
+    let families = families(&exposition());
+    let tests = fs::read_to_string(ALERTS_TEST).unwrap();
+    let mut count = 0;
+    for series in tests.lines().filter_map(|line| line.trim().strip_prefix("- series: ")) {
+        assert_eq!(problem(series, &families), None, "{series}");
+        count += 1;
+    }
+    assert!(count > 20, "only {count} series");
+    // Of each alert, a time at which it fires, and one at which it does not.
+    let alerts = fs::read_to_string(ALERTS).unwrap();
+    for alert in alerts.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")) {
+        let (_, test) = tests.split_once(&format!("- name: {alert}\n")).expect(alert);
+        let test = test.split("- name: ").next().unwrap_or_default();
+        let times = test.matches(&format!("- alertname: {alert}\n")).count();
+        let firing = test.matches("exp_alerts:").count();
+        assert!(firing > 0 && times > firing, "{alert}: fires at {firing} of {times} times");
     }
 }
 
