@@ -1,11 +1,12 @@
-//! Checks what can be checked of the commands that nobody runs as they stand, and of what the book says about
-//! systemd and the kernel's settings.
+//! Checks what can be checked of the commands that nobody runs as they stand, and of what the book says
+//! about a node's manifest, systemd, and the kernel's settings.
 
 use pvf_book::{Check, Page, forget_cargo, operators, pages, root};
 use serde_json::Value;
 use std::{
     collections::BTreeSet,
     fs,
+    os::unix::fs::symlink,
     path::Path,
     process::{Command, Output},
 };
@@ -169,6 +170,25 @@ fn what_is_built_for_speed_is_done_in_small_without() {
         }
     }
     assert!(count >= 6, "only {count} commands");
+}
+
+#[test]
+fn the_manifest_of_a_node_is_one_that_cargo_takes() {
+    let blocks = Page::read("docs/src/embedding.md").blocks();
+    let manifests: Vec<_> = blocks.iter().filter(|block| block.language == "toml").collect();
+    let [manifest] = manifests[..] else { panic!("{manifests:?}") };
+    let directory = tempfile::tempdir().unwrap();
+    symlink(root(), directory.path().join("pvf-host")).unwrap();
+    let node = directory.path().join("node");
+    fs::create_dir_all(node.join("src")).unwrap();
+    fs::write(node.join("src/main.rs"), "fn main() {}\n").unwrap();
+    fs::copy(root().join("Cargo.lock"), node.join("Cargo.lock")).unwrap();
+    let text = format!("[package]\nname = \"node\"\nedition = \"2024\"\n\n{}", manifest.text);
+    fs::write(node.join("Cargo.toml"), text).unwrap();
+    // It finds all crates and all of their features.
+    let manifest = node.join("Cargo.toml");
+    let begin = ["metadata", "--offline", "--format-version", "1", "--manifest-path"];
+    cargo(&[], &[&begin[..], &[manifest.to_str().unwrap()]].concat());
 }
 
 /// Whether a program of systemd's is there, which is an error if not and the environment variable
