@@ -234,6 +234,38 @@ fn a_panel_shows_numbers_of_one_kind() {
     }
 }
 
+#[test]
+fn what_panels_refer_to_is_in_the_dashboard() {
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(DASHBOARD).unwrap()).unwrap();
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    let names: Vec<_> = variables.iter().map(|it| it["name"].as_str().unwrap()).collect();
+    assert_eq!((names[0], &variables[0]["type"]), ("datasource", &"datasource".into()));
+    let source = serde_json::json!({ "type": "prometheus", "uid": "${datasource}" });
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let title = &panel["title"];
+        let Some(targets) = panel["targets"].as_array() else { continue };
+        assert!(["stat", "timeseries"].contains(&panel["type"].as_str().unwrap()), "{title}");
+        assert_eq!(panel["datasource"], source, "{title}");
+        let ids: BTreeSet<_> = targets.iter().map(|it| it["refId"].as_str().unwrap()).collect();
+        assert_eq!(ids.len(), targets.len(), "{title}");
+        for target in targets {
+            assert_eq!(target["datasource"], source, "{title}");
+            let query = target["expr"].as_str().unwrap();
+            for named in query.split('$').skip(1) {
+                let name =
+                    named.split(|c: char| !(c.is_alphanumeric() || c == '_')).next().unwrap();
+                assert!(name == "__rate_interval" || names.contains(&name), "{title}: ${name}");
+            }
+            // A label in the legend is one that the query leaves.
+            let groups = groups(query);
+            let legend = target["legendFormat"].as_str().unwrap();
+            for label in legend.split("{{").skip(1).map(|rest| rest.split_once("}}").unwrap().0) {
+                assert!(groups.iter().any(|group| group == label), "{title}: {label}");
+            }
+        }
+    }
+}
+
 /// What kind of number a query of the dashboard gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Number {
