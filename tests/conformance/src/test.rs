@@ -13,12 +13,25 @@ pub struct Test {
     /// What it demands of a backend, in a sentence or two.
     pub demand: &'static str,
     pub(crate) run: fn(&Subject) -> Verdict,
+    pub(crate) scope: Scope,
+}
+
+/// Which backends the tests of an area are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// All of them.
+    All,
+    /// Those that run WebAssembly.
+    WebAssembly,
 }
 
 impl Test {
     /// Whether it is about backends for these guests. All are, but for those about WebAssembly itself.
     pub fn is_for(&self, guests: &Guests) -> bool {
-        !self.name.starts_with("webassembly::") || *guests == Guests::webassembly()
+        match self.scope {
+            Scope::All => true,
+            Scope::WebAssembly => *guests == Guests::webassembly(),
+        }
     }
 }
 
@@ -27,14 +40,19 @@ pub fn tests() -> impl Iterator<Item = &'static Test> {
     areas::ALL.iter().copied().flatten()
 }
 
-/// The tests of an area, which are functions, with what they demand.
+/// The tests of an area, which are functions, with what they demand. If they are not about all backends,
+/// the name of the [`Scope`] follows that of the area.
 macro_rules! demands {
-    ($area:literal; $($name:ident: $demand:literal;)*) => {
+    ($area:literal; $($tests:tt)*) => {
+        $crate::test::demands! { $area, All; $($tests)* }
+    };
+    ($area:literal, $scope:ident; $($name:ident: $demand:literal;)*) => {
         pub(crate) const TESTS: &[$crate::test::Test] = &[
             $($crate::test::Test {
                 name: concat!($area, "::", stringify!($name)),
                 demand: $demand,
                 run: $name,
+                scope: $crate::test::Scope::$scope,
             }),*
         ];
     };

@@ -74,16 +74,32 @@ pub struct Vector {
     pub params: Vec<ExecutorParam>,
 }
 
-/// All modules. Each begins with a line `;; @<kind> <name> <parameters>`.
+/// All modules, topic by topic.
 ///
 /// # Panics
 ///
 /// If a file is not as it should be.
 pub fn vectors() -> Vec<Vector> {
-    let mut vectors = Vec::new();
-    for (topic, text) in TOPICS {
-        let (_, blocks) = text.split_once("\n;; @").expect("a file has modules");
-        for block in blocks.split("\n;; @") {
+    TOPICS.iter().flat_map(|(topic, text)| read(topic, text)).collect()
+}
+
+/// The modules about one topic.
+///
+/// # Panics
+///
+/// If there is no such topic, or its file is not as it should be.
+pub(crate) fn vectors_about(topic: &str) -> Vec<Vector> {
+    let found = TOPICS.iter().find(|(name, _)| *name == topic);
+    let (topic, text) = found.unwrap_or_else(|| panic!("there is no topic {topic}"));
+    read(topic, text)
+}
+
+/// Reads a file of modules. Each begins with a line `;; @<kind> <name> <parameters>`.
+fn read(topic: &str, text: &str) -> Vec<Vector> {
+    let (_, blocks) = text.split_once("\n;; @").expect("a file has modules");
+    let vectors: Vec<_> = blocks
+        .split("\n;; @")
+        .map(|block| {
             let (head, body) = block.split_once('\n').expect("a module has a body");
             let mut words = head.split(' ');
             let (Some(kind), Some(name)) = (words.next(), words.next()) else {
@@ -91,12 +107,11 @@ pub fn vectors() -> Vec<Vector> {
             };
             let name = format!("{topic}/{name}");
             let code = code(kind, body).unwrap_or_else(|error| panic!("{name}: {error}"));
-            let params = words.map(parameter).collect();
-            vectors.push(Vector { name, code, params });
-        }
-    }
+            Vector { name, code, params: words.map(parameter).collect() }
+        })
+        .collect();
     let names: BTreeSet<_> = vectors.iter().map(|vector| &vector.name).collect();
-    assert_eq!(names.len(), vectors.len(), "a name is there twice");
+    assert_eq!(names.len(), vectors.len(), "{topic}: a name is there twice");
     vectors
 }
 

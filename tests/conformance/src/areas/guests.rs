@@ -1,7 +1,7 @@
 //! What guests do that know what has to come of it.
 
 use crate::{
-    guests::{self, Guest, Outcome},
+    guests::{Guest, Outcome},
     subject::Subject,
     test::{Verdict, demands, ensure},
 };
@@ -37,24 +37,4 @@ fn all(subject: &Subject, guest: &'static Guest) -> Verdict {
     Ok(())
 }
 
-macro_rules! all {
-    ($($name:ident = $guest:ident;)*) => {
-        $(fn $name(subject: &Subject) -> Verdict {
-            all(subject, &guests::$guest)
-        })*
-    };
-}
-
-all! {
-    adder = ADDER;
-    big_output = BIG_OUTPUT;
-    hasher = HASHER;
-    interpreter = INTERPRETER;
-    memory_hog = MEMORY_HOG;
-    messages = MESSAGES;
-    panicker = PANICKER;
-    random_access = RANDOM_ACCESS;
-    recursion = RECURSION;
-    signatures = SIGNATURES;
-    storage_proof = STORAGE_PROOF;
-}
+of_each_guest!(all);

@@ -2,6 +2,32 @@
 //!
 //! Each file begins with the list of its tests and what they demand.
 
+/// Makes tests of a function that tries all candidates of a guest: one for each guest with candidates
+/// that end by themselves, of the guest's name.
+macro_rules! of_each_guest {
+    ($all:ident) => {
+        of_each_guest! {
+            $all:
+            adder = ADDER;
+            big_output = BIG_OUTPUT;
+            hasher = HASHER;
+            interpreter = INTERPRETER;
+            memory_hog = MEMORY_HOG;
+            messages = MESSAGES;
+            panicker = PANICKER;
+            random_access = RANDOM_ACCESS;
+            recursion = RECURSION;
+            signatures = SIGNATURES;
+            storage_proof = STORAGE_PROOF;
+        }
+    };
+    ($all:ident: $($name:ident = $guest:ident;)*) => {
+        $(fn $name(subject: &Subject) -> Verdict {
+            $all(subject, &crate::guests::$guest)
+        })*
+    };
+}
+
 mod artifacts;
 mod calls;
 mod descriptor;

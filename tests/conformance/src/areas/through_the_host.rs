@@ -138,27 +138,7 @@ fn all(subject: &Subject, guest: &'static Guest) -> Verdict {
     })
 }
 
-macro_rules! all {
-    ($($name:ident = $guest:ident;)*) => {
-        $(fn $name(subject: &Subject) -> Verdict {
-            all(subject, &guests::$guest)
-        })*
-    };
-}
-
-all! {
-    adder = ADDER;
-    big_output = BIG_OUTPUT;
-    hasher = HASHER;
-    interpreter = INTERPRETER;
-    memory_hog = MEMORY_HOG;
-    messages = MESSAGES;
-    panicker = PANICKER;
-    random_access = RANDOM_ACCESS;
-    recursion = RECURSION;
-    signatures = SIGNATURES;
-    storage_proof = STORAGE_PROOF;
-}
+of_each_guest!(all);
 
 fn an_endless_loop_is_ended_by_the_host(subject: &Subject) -> Verdict {
     subject.with_host(|host| {

@@ -3,7 +3,7 @@
 use crate::{
     subject::{ENTRY_POINT, Subject, artifact_of},
     test::{Verdict, demands, ensure},
-    vectors::{INPUT, Vector, answers, differences, vectors},
+    vectors::{INPUT, Vector, answers, differences, vectors_about},
 };
 use pvf_host_core::{
     backend::{BackendPrepareError, ExecuteError, LoadError},
@@ -11,7 +11,7 @@ use pvf_host_core::{
 };
 
 demands! {
-    "webassembly";
+    "webassembly", WebAssembly;
     floats_as_recorded: "Operations on floating-point numbers give the recorded bits, those of results that are not \
         numbers included: the canonical ones.";
     instructions_as_recorded: "Instructions give the recorded results.";
@@ -38,7 +38,7 @@ const OF_THE_ENGINE: [&str; 3] = [
 macro_rules! topics {
     ($($name:ident = $topic:literal;)*) => {
         $(fn $name(subject: &Subject) -> Verdict {
-            check(subject, concat!($topic, "/"))
+            check(subject, $topic)
         })*
     };
 }
@@ -60,7 +60,7 @@ fn check(subject: &Subject, topic: &str) -> Verdict {
     let (answers, differences) = (answers(), differences());
     let mut wrong = Vec::new();
     let mut tried = 0;
-    for vector in vectors().iter().filter(|vector| vector.name.starts_with(topic)) {
+    for vector in &vectors_about(topic) {
         if OF_THE_ENGINE.contains(&&vector.name[..]) {
             continue;
         }
