@@ -2,7 +2,7 @@
 //!
 //! With the environment variable `PVF_WRITE_DOCS` the page is written instead.
 
-use pvf_conformance::{Guests, tests};
+use pvf_conformance::{Guests, TIME_LIMIT, TIME_LIMIT_VARIABLE, tests};
 use std::{collections::BTreeSet, fmt::Write, fs};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src/conformance.md");
@@ -14,8 +14,10 @@ What a backend has to do, each demand a test. The crate `pvf-conformance`, in `t
 the tests, for whoever writes a backend: its documentation says how to run them. This page is made from
 what the tests say when they fail; another test compares the two.
 
-The backend is called in the tests' own process, in processes that count threads, fork and confine
-themselves as jobs do, and in the workers of a real host with its sandbox. Whether the suite finds what
+The backend is called in the processes that do the tests, in processes that count threads, fork and confine
+themselves as jobs do, and in the workers of a real host with its sandbox. A test that ends its process, or
+has not ended after {limit} seconds, fails, and takes no other along; the environment variable
+`{variable}` sets another limit, in seconds. Whether the suite finds what
 it should is tried with backends that are broken, each in one way: `examples/backend-wasmi/tests/broken.rs`
 lists them, with the tests that have to fail.
 ";
@@ -51,7 +53,9 @@ const AREAS: &[(&str, &str)] = &[
 ];
 
 fn page() -> String {
-    let mut page = INTRODUCTION.to_owned();
+    let limit = TIME_LIMIT.as_secs().to_string();
+    let mut page =
+        INTRODUCTION.replace("{limit}", &limit).replace("{variable}", TIME_LIMIT_VARIABLE);
     for (area, title) in AREAS {
         write!(page, "\n## {title}\n\n| `{area}::` | demand |\n| --- | --- |\n").unwrap();
         for test in tests() {

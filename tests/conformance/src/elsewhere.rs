@@ -1,7 +1,7 @@
 //! What is done in a process of its own: this program, started again.
 
 use crate::{
-    Guests, areas,
+    Guests, apart, areas,
     subject::{Subject, on_guest_stack},
 };
 use std::{
@@ -19,15 +19,17 @@ pub(crate) struct Task {
     pub(crate) run: fn(&Subject, &[u8]) -> Result<Vec<u8>, String>,
 }
 
-/// Becomes a worker of a host, or does a task of the suite's, and ends with it, if the program was
-/// started for that. Call this first thing in `main`, before any thread is started.
+/// Becomes a worker of a host, or does tests or a task of the suite's, and ends with that, if the program
+/// was started for it. Call this first thing in `main`, before any thread is started.
 pub fn run_if_asked() {
     pvf_workers::run_if_worker();
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().is_none_or(|argument| argument != ARGUMENT) {
-        return;
-    }
-    let code = match run(arguments) {
+    let done = match arguments.next().as_deref() {
+        Some(ARGUMENT) => run(arguments),
+        Some(apart::ARGUMENT) => subject(arguments).and_then(apart::serve),
+        _ => return,
+    };
+    let code = match done {
         Ok(()) => 0,
         Err(error) => {
             eprintln!("{error}");
@@ -38,17 +40,22 @@ pub fn run_if_asked() {
 }
 
 fn run(mut arguments: impl Iterator<Item = String>) -> Result<(), String> {
-    let mut next = || arguments.next().ok_or("an argument is missing");
-    let name = next()?;
+    let name = arguments.next().ok_or("an argument is missing")?;
     let task = areas::TASKS.iter().copied().flatten().find(|task| task.name == name);
     let task = task.ok_or_else(|| format!("there is no task {name}"))?;
-    let id = next()?.parse().map_err(|error| format!("{error}"))?;
-    let guests = Guests::from_argument(&next()?).ok_or("there are no such guests")?;
-    let subject = Subject::new(id, guests, PathBuf::from(next()?));
+    let subject = subject(arguments)?;
     let mut input = Vec::new();
     io::stdin().read_to_end(&mut input).map_err(|error| error.to_string())?;
     let output = on_guest_stack(|| (task.run)(&subject, &input))?;
     io::stdout().write_all(&output).map_err(|error| error.to_string())
+}
+
+/// What is under test, by the last arguments of the program.
+fn subject(mut arguments: impl Iterator<Item = String>) -> Result<Subject, String> {
+    let mut next = || arguments.next().ok_or("an argument is missing");
+    let id = next()?.parse().map_err(|error| format!("{error}"))?;
+    let guests = Guests::from_argument(&next()?).ok_or("there are no such guests")?;
+    Ok(Subject::new(id, guests, PathBuf::from(next()?)))
 }
 
 impl Subject {

@@ -40,13 +40,20 @@
 //! # How it runs
 //!
 //! The program of the tests is its own worker: the host starts it again, and [`conformance_tests!`]
-//! sees to it that it then becomes one. What needs a process of its own, for it counts threads or forks,
-//! is done by the same program, started again with an argument that only the suite knows. A backend that
-//! ends the process, or never returns, ends the tests with it, so let the tests run one by one
-//! (`--test-threads 1`) to see which it was.
+//! sees to it that it then becomes one. The tests are done by the same program too, started again with an
+//! argument that only the suite knows, as often as tests run at once; and so is what needs a process of
+//! its own, for it counts threads or forks.
+//!
+//! So a backend that ends the process, or never returns, fails the test that it was in, and the others
+//! are done in a new process. A test that has not ended within [five minutes](TIME_LIMIT) is ended, with
+//! whatever it has started. The environment variable
+//! [`PVF_CONFORMANCE_TIME_LIMIT`](TIME_LIMIT_VARIABLE) sets another limit, in seconds.
+//!
+//! If the backend is not linked, or a guest is missing, then one test says so, and no other is run.
 //!
 //! For a program that tests many backends there is [`run`].
 
+mod apart;
 mod areas;
 mod elsewhere;
 pub mod guests;
@@ -66,7 +73,9 @@ pub mod vectors;
 mod wait;
 
 pub use elsewhere::run_if_asked;
-pub use harness::{BackendName, Options, Outcome, Report, main, run};
+pub use harness::{
+    BackendName, Options, Outcome, Report, TIME_LIMIT, TIME_LIMIT_VARIABLE, main, run,
+};
 #[doc(hidden)]
 pub use host::{assert_nothing_is_left, temporary_files};
 pub use needed::{Guests, NeededGuest};

@@ -2,7 +2,7 @@
 
 use crate::guests::{Blob, GUESTS, Guest};
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -66,8 +66,16 @@ impl Guests {
     ///
     /// The text that says so.
     pub fn check(&self) -> Result<(), String> {
-        let missing: Vec<_> = GUESTS.iter().filter_map(|guest| self.blob(guest).err()).collect();
-        if missing.is_empty() { Ok(()) } else { Err(missing.join("\n")) }
+        let mut wrong = Vec::new();
+        if let From::Folder(folder) = &self.0
+            && let Err(error) = fs::read_dir(folder)
+        {
+            wrong.push(unreadable(folder, &error));
+            wrong.extend(GUESTS.iter().map(|guest| self.missing(guest)));
+        } else {
+            wrong.extend(GUESTS.iter().filter_map(|guest| self.blob(guest).err()));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
     }
 
     /// The program that was built from a guest's source.
@@ -115,9 +123,13 @@ impl Guests {
     }
 }
 
+fn unreadable(folder: &Path, error: &io::Error) -> String {
+    format!("{} can't be read: {error}", folder.display())
+}
+
 /// Reads the only file of this name with any extension. It is kept for as long as the program runs.
 fn read(folder: &Path, name: &str) -> Result<Option<Blob>, String> {
-    let failed = |error| format!("{} can't be read: {error}", folder.display());
+    let failed = |error| unreadable(folder, &error);
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
@@ -158,6 +170,21 @@ mod tests {
         fs::write(folder.path().join(Guests::needed()[0].name), "code").unwrap();
         assert_eq!(guests.check(), Ok(()));
         assert_eq!(guests.blob(GUESTS[1]).unwrap().code, b"code");
+    }
+
+    #[test]
+    fn a_folder_that_is_empty_or_absent_lacks_all_guests() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = folder.path().join("absent");
+        for (folder, more) in [(folder.path(), 0), (&absent, 1)] {
+            let error = Guests::folder(folder).check().unwrap_err();
+            assert_eq!(error.lines().count(), GUESTS.len() + more, "{error}");
+            for guest in Guests::needed() {
+                assert!(error.contains(&guest.source()), "{error}");
+            }
+        }
+        let error = Guests::folder(&absent).check().unwrap_err();
+        assert!(error.starts_with(&format!("{} can't be read", absent.display())), "{error}");
     }
 
     #[test]

@@ -97,10 +97,15 @@ pub fn has_ended(pid: Pid) -> bool {
     matches!(process.state, 'Z' | 'X') && threads.map_or(0, Iterator::count) <= 1
 }
 
-/// Kills a process and waits for its end.
-pub async fn kill(pid: Pid) {
+/// Has a process killed, which ends before long.
+pub(crate) fn send_kill(pid: Pid) {
     // It may have ended just now.
     let _ = rustix::process::kill_process(pid, Signal::KILL);
+}
+
+/// Kills a process and waits for its end.
+pub async fn kill(pid: Pid) {
+    send_kill(pid);
     eventually("a killed process has ended", || has_ended(pid)).await;
 }
 

@@ -1,10 +1,25 @@
 //! Waiting for what is bound to happen.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 /// Far longer than anything takes on the slowest machine: only a bug makes a test wait this long.
 pub const DEADLINE: Duration = Duration::from_secs(60);
 const INTERVAL: Duration = Duration::from_millis(2);
+
+/// Waits until there is something, without a runtime. None when that does not happen.
+pub(crate) fn until_some<T>(mut find: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = Instant::now();
+    loop {
+        let found = find();
+        if found.is_some() || start.elapsed() >= DEADLINE {
+            return found;
+        }
+        thread::sleep(INTERVAL);
+    }
+}
 
 /// Waits until `is_so`.
 ///

@@ -16,8 +16,9 @@ demands! {
     it_is_the_same_again: "`fingerprint` gives the same for the same parameters, each time.";
     it_is_the_same_in_another_process: "`fingerprint` gives the same in another process of the same \
         program on the same machine: else nothing prepared would survive a restart.";
-    it_covers_something: "`fingerprint` covers at least the engine's version: it is neither all zeroes, \
-        nor the digest of nothing.";
+    it_covers_something: "`fingerprint` is neither one byte over and over, nor the digest of nothing or of \
+        the backend's name alone. That it covers the engine's version and settings, as it must, can't be seen \
+        from outside of the backend: test it in the backend's crate.";
     it_is_not_that_of_another_backend: "No two linked backends have the same fingerprint: what one has \
         prepared is not for the other.";
     what_changes_artifacts_is_covered: "If other parameters make another artifact of the same code, then \
@@ -71,8 +72,12 @@ fn it_is_the_same_in_another_process(subject: &Subject) -> Verdict {
 
 fn it_covers_something(subject: &Subject) -> Verdict {
     let fingerprint = of(subject, &ExecutorParams::default())?;
-    for nothing in [Fingerprint([0; 32]), Fingerprint::of(&[]), Fingerprint::of(&[b""])] {
-        ensure!(fingerprint != nothing, "the fingerprint covers nothing");
+    let first = fingerprint.0[0];
+    ensure!(fingerprint.0 != [first; 32], "the fingerprint is {first} over and over");
+    let name = subject.id.as_str().as_bytes();
+    let nothings: [&[&[u8]]; 3] = [&[], &[b""], &[name]];
+    for nothing in nothings {
+        ensure!(fingerprint != Fingerprint::of(nothing), "the fingerprint covers nothing");
     }
     Ok(())
 }
