@@ -13,9 +13,10 @@ use crate::{
 };
 use parity_scale_codec::{Decode, Encode};
 use pvf_host_core::{
-    backend::ExecuteError,
+    backend::{ExecuteError, MachineError},
     primitives::{ExecutorParam, ExecutorParams},
 };
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 demands! {
     "forks";
@@ -36,6 +37,10 @@ demands! {
     running_out_of_gas_is_confined: "The same for a call that runs out of gas, if the backend meters.";
     a_missing_function_is_confined: "The same for a call of a function that the guest does not export.";
     computing_is_confined: "The same for calls that only compute and use memory.";
+    too_little_memory_is_the_machines: "A call that the machine has no memory for is `Machine`, whether the guest \
+        grows its memory, the host's allocator does, or the input needs it; or the job ends, as it does \
+        where Rust itself can't allocate; or the call gives what it gives on other machines, if it needs no \
+        memory. The guest is not told that it has got less than it may have, and is not blamed.";
 }
 
 /// Forks with one loaded artifact, and calls in each fork.
@@ -50,6 +55,8 @@ struct Work {
     params: ExecutorParams,
     /// Whether the forks take all measures from themselves that a job does.
     is_confined: bool,
+    /// Whether the forks get no more memory than there is when they are made.
+    lacks_memory: bool,
     /// Inputs with which the process calls itself before it forks.
     before: Vec<Vec<u8>>,
     /// The function and the input for each fork.
@@ -67,11 +74,30 @@ fn fork(subject: &Subject, mut input: &[u8]) -> Result<Vec<u8>, String> {
     }
     let mut results: Vec<Called> = Vec::new();
     for (number, (function, input)) in work.calls.iter().enumerate() {
-        let call = || loaded.call_with(function, input, ());
+        let call = || {
+            if work.lacks_memory {
+                take_all_memory();
+            }
+            loaded.call_with(function, input, ())
+        };
         let called = pvf_workers::parts::fork(work.is_confined, call);
-        results.push(called.map_err(|error| format!("fork {number}: {error}"))?);
+        results.push(match called {
+            Ok(called) => called,
+            // No answer: the host takes that for no verdict either.
+            Err(end) if work.lacks_memory => Err(MachineError(end).into()),
+            Err(error) => return Err(format!("fork {number}: {error}")),
+        });
     }
     Ok(results.encode())
+}
+
+/// Lets no more memory of this process become writable than already is.
+fn take_all_memory() {
+    let limit = Rlimit { current: Some(1 << 20), maximum: Some(1 << 20) };
+    // Where this can't be done there is memory, and the call gives what it should.
+    let _ = setrlimit(Resource::Data, limit);
+    // Some engines panic then, and what they say would need memory.
+    std::panic::set_hook(Box::new(|_| {}));
 }
 
 impl Work {
@@ -90,11 +116,14 @@ impl Work {
     }
 }
 
+/// The function and the input for a candidate.
+fn call_of(candidate: &Candidate) -> (String, Vec<u8>) {
+    (crate::subject::ENTRY_POINT.to_owned(), candidate.params.encode())
+}
+
 /// Calls a guest with candidates, each in a fork, and checks what comes of it.
 fn check(subject: &Subject, mut work: Work, candidates: &[Candidate]) -> Verdict {
-    let input =
-        |candidate: &Candidate| (crate::subject::ENTRY_POINT.to_owned(), candidate.params.encode());
-    work.calls = candidates.iter().map(input).collect();
+    work.calls = candidates.iter().map(call_of).collect();
     for (candidate, called) in candidates.iter().zip(work.run(subject)?) {
         let outcome = crate::subject::outcome(called);
         if outcome != candidate.expected {
@@ -228,6 +257,28 @@ fn running_out_of_gas_is_confined(subject: &Subject) -> Verdict {
     work.calls = vec![(crate::subject::ENTRY_POINT.to_owned(), input)];
     let called = work.run(subject)?;
     ensure!(called == [Err(ExecuteError::OutOfGas)], "the call gives {called:?}");
+    Ok(())
+}
+
+fn too_little_memory_is_the_machines(subject: &Subject) -> Verdict {
+    let taking = plain(&MEMORY_HOG, |candidate| candidate.name.ends_with(" 129 MiB"));
+    let mut large = Candidate::of(&ADDER).swap_remove(0);
+    large.params.block_data.0.resize(31 << 20, 7);
+    for (guest, candidates) in [(&MEMORY_HOG, taking), (&ADDER, vec![large])] {
+        ensure!(!candidates.is_empty(), "there are no such candidates for {}", guest.name);
+        let mut work = Work { lacks_memory: true, ..Work::new(subject, guest, &[])? };
+        work.calls = candidates.iter().map(call_of).collect();
+        for (candidate, called) in candidates.iter().zip(work.run(subject)?) {
+            let is_the_machines = matches!(called, Err(ExecuteError::Machine(_)));
+            let outcome = crate::subject::outcome(called);
+            ensure!(
+                is_the_machines || outcome == candidate.expected,
+                "{}, {}: {outcome:?}",
+                guest.name,
+                candidate.name
+            );
+        }
+    }
     Ok(())
 }
 

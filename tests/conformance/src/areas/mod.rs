@@ -75,6 +75,7 @@ pub(crate) const TASKS: &[&[Task]] = &[
     determinism::TASKS,
     gas::TASKS,
     loading::TASKS,
+    webassembly::TASKS,
 ];
 
 /// Numbers without a pattern, the same each time.

@@ -1,6 +1,7 @@
 //! Modules in WebAssembly that no Rust source gives, and what the network says to them.
 
 use crate::{
+    elsewhere::Task,
     subject::{ENTRY_POINT, Subject, artifact_of},
     test::{Verdict, demands, ensure},
     vectors::{INPUT, Vector, answers, differences, vectors_about},
@@ -9,6 +10,7 @@ use pvf_host_core::{
     backend::{BackendPrepareError, ExecuteError, LoadError},
     primitives::{ExecutorParams, hex},
 };
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 demands! {
     "webassembly", WebAssembly;
@@ -26,14 +28,36 @@ demands! {
     tables_as_recorded: "Indirect calls give the recorded results and traps; elements that do not fit are the code's \
         fault.";
     traps_as_recorded: "Traps are traps, and what is none is not.";
+    a_huge_table_is_not_the_machines: "A table of 4 Gi elements, which no executor parameter forbids, is refused \
+        when the code is prepared, or is `RuntimeConstruction`, as recorded: it is not the machine's fault that \
+        there is not so much memory, and not the end of the process.";
 }
 
 /// Where engines may differ by what they can hold at most, or take very long.
 const OF_THE_ENGINE: [&str; 3] = [
     "reading/code-with-50000-locals",
-    "tables/a-table-of-4-gi-elements",
+    // Done in a process apart.
+    HUGE_TABLE,
     "memory/grow-to-all-pages",
 ];
+
+const HUGE_TABLE: &str = "tables/a-table-of-4-gi-elements";
+
+/// Gives the answer to the module with the huge table, with so little memory that no table of that size
+/// fits into it.
+const ANSWER_TO_HUGE_TABLE: Task = Task {
+    name: "webassembly::answer_to_huge_table",
+    run: |subject, _| {
+        let limit = Some(4 << 30);
+        setrlimit(Resource::Data, Rlimit { current: limit, maximum: limit })
+            .map_err(|error| format!("can't limit the memory: {error}"))?;
+        let vectors = vectors_about("tables");
+        let vector = vectors.iter().find(|vector| vector.name == HUGE_TABLE);
+        answer(subject, vector.ok_or("there is no such module")?).map(String::into_bytes)
+    },
+};
+
+pub(crate) const TASKS: &[Task] = &[ANSWER_TO_HUGE_TABLE];
 
 macro_rules! topics {
     ($($name:ident = $topic:literal;)*) => {
@@ -54,6 +78,13 @@ topics! {
     stack_as_recorded = "stack";
     tables_as_recorded = "tables";
     traps_as_recorded = "traps";
+}
+
+fn a_huge_table_is_not_the_machines(subject: &Subject) -> Verdict {
+    let answer = subject.elsewhere(&ANSWER_TO_HUGE_TABLE, &[])?;
+    let answer = String::from_utf8_lossy(&answer);
+    ensure!(["prepare refused", "execute construction"].contains(&&*answer), "{answer}");
+    Ok(())
 }
 
 fn check(subject: &Subject, topic: &str) -> Verdict {
