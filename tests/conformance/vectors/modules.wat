@@ -216,6 +216,14 @@
 (import "env" "ext_allocator_malloc_version_1" (func (param i64) (result i32)))
 (func (export "validate_block") (param i32 i32) (result i64) (i64.const 0))
 
+;; @guest the-panic-handler-of-another-type
+(import "env" "ext_panic_handler_abort_on_panic_version_1" (func (param i32)))
+(func (export "validate_block") (param i32 i32) (result i64) (i64.const 0))
+
+;; @guest the-panic-handler-of-another-type-that-is-called
+(import "env" "ext_panic_handler_abort_on_panic_version_1" (func $p (param i32)))
+(func (export "validate_block") (param i32 i32) (result i64) (call $p (i32.const 0)) (i64.const 0))
+
 ;; @guest a-host-function-imported-twice
 (import "env" "ext_allocator_malloc_version_1" (func $f (param i32) (result i32)))
 (import "env" "ext_allocator_malloc_version_1" (func $g (param i32) (result i32)))

@@ -1,4 +1,5 @@
-;; The stack's logical limit: of each pair the second has one value less than it needs.
+;; The stack's logical limit: of each pair the second has one value less than it needs. By default there
+;; are 65,536.
 
 ;; @guest a-function-without-anything-fits stack=5
 (func $r)
@@ -452,6 +453,54 @@
 
 ;; @guest many-locals-of-several-types-overflows stack=11
 (func $r (local i32 i32 i32) (local i64) (local f32 f64) (local i32))
+(func (export "validate_block") (param i32 i32) (result i64)
+  (call $r)
+  (i64.const 0))
+
+;; @guest recursion-by-default-fits
+(func $r (param i32)
+  (if (local.get 0) (then (call $r (i32.sub (local.get 0) (i32.const 1))))))
+(func (export "validate_block") (param i32 i32) (result i64)
+  (call $r (i32.const 16382))
+  (i64.const 0))
+
+;; @guest recursion-by-default-overflows
+(func $r (param i32)
+  (if (local.get 0) (then (call $r (i32.sub (local.get 0) (i32.const 1))))))
+(func (export "validate_block") (param i32 i32) (result i64)
+  (call $r (i32.const 16383))
+  (i64.const 0))
+
+;; @guest recursion-with-locals-by-default-fits
+(func $r (param i32) (local i32 i64 f32 f64)
+  (if (local.get 0) (then (call $r (i32.sub (local.get 0) (i32.const 1))))))
+(func (export "validate_block") (param i32 i32) (result i64)
+  (call $r (i32.const 8190))
+  (i64.const 0))
+
+;; @guest recursion-with-locals-by-default-overflows
+(func $r (param i32) (local i32 i64 f32 f64)
+  (if (local.get 0) (then (call $r (i32.sub (local.get 0) (i32.const 1))))))
+(func (export "validate_block") (param i32 i32) (result i64)
+  (call $r (i32.const 8191))
+  (i64.const 0))
+
+;; @guest recursion-with-next-to-nothing-by-default-fits
+(global $n (mut i32) (i32.const 21843))
+(func $less (result i32)
+  (global.set $n (i32.sub (global.get $n) (i32.const 1)))
+  (global.get $n))
+(func $r (if (call $less) (then (call $r))))
+(func (export "validate_block") (param i32 i32) (result i64)
+  (call $r)
+  (i64.const 0))
+
+;; @guest recursion-with-next-to-nothing-by-default-overflows
+(global $n (mut i32) (i32.const 21844))
+(func $less (result i32)
+  (global.set $n (i32.sub (global.get $n) (i32.const 1)))
+  (global.get $n))
+(func $r (if (call $less) (then (call $r))))
 (func (export "validate_block") (param i32 i32) (result i64)
   (call $r)
   (i64.const 0))
