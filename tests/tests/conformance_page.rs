@@ -18,8 +18,9 @@ The backend is called in the processes that do the tests, in processes that coun
 themselves as jobs do, and in the workers of a real host with its sandbox. A test that ends its process, or
 has not ended after {limit} seconds, fails, and takes no other along; the environment variable
 `{variable}` sets another limit, in seconds. Whether the suite finds what
-it should is tried with backends that are broken, each in one way: `examples/backend-wasmi/tests/broken.rs`
-lists them, with the tests that have to fail.
+it should is tried with backends that are broken, each in one way, from the outside or in the source of the
+example: `tests/broken` lists them, with the tests that have to fail, and the few tests that no such
+backend fails, with the reason.
 ";
 
 const GUESTS: &str = "
