@@ -4,10 +4,12 @@
 breaks! {
     // Memory.
     "twice-the-memory": {
-        "instance.rs": "Ok([[self.state.allows_memory(bytes)]])" => "self.state.allows_memory(bytes / 2)";
+        "instance.rs": "Ok([[self.state.allows_memory(bytes)]])"
+            => "self.state.allows_memory(bytes / 2)";
     } ["limits::the_default_limit_is_2080_pages", "webassembly::memory_as_recorded"]
     "a-page-less": {
-        "instance.rs": "Ok([[self.state.allows_memory(bytes)]])" => "self.state.allows_memory(bytes + 65_536)";
+        "instance.rs": "Ok([[self.state.allows_memory(bytes)]])"
+            => "self.state.allows_memory(bytes + 65_536)";
     } ["webassembly::memory_as_recorded", "limits::an_allocation_above_the_limit_traps"]
     "a-page-more": {
         "instance.rs": "Ok([[self.state.allows_memory(bytes)]])"
@@ -62,7 +64,8 @@ breaks! {
         "instance.rs": "Some(TrapCode::TableOutOfBounds)" => "None";
     } ["webassembly::tables_as_recorded"]
     "panics-without-words": {
-        "instance.rs": "state.call.failed_as_unreachable(error)" => "ExecuteError::Trap(error.to_string())";
+        "instance.rs": "state.call.failed_as_unreachable(error)"
+            => "ExecuteError::Trap(error.to_string())";
     } ["guests::panicker"]
     "traps-are-ours-inside": {
         "instance.rs": "Some(trap) => [[ExecuteError::Trap(trap.to_string())]]"
@@ -82,7 +85,10 @@ breaks! {
     } ["webassembly::tables_as_recorded", "webassembly::memory_as_recorded"]
     "no-link-is-the-machines": {
         "load.rs": "link(wasm, params).map_err(|error| RuntimeConstructionError(error.to_string()))?"
-            => "link(wasm, params).map_err(|error| pvf_host_core::backend::MachineError(error.to_string()))?";
+            => "
+                use pvf_host_core::backend::MachineError;
+                link(wasm, params).map_err(|error| MachineError(error.to_string()))?
+            ";
     } ["webassembly::modules_as_recorded"]
     // Imports.
     "imports-of-any-module": {
@@ -98,10 +104,16 @@ breaks! {
     "missing-functions-return": {
         "load.rs": "state.failure = [[Some((&missing).into())]]" => "None";
         "load.rs": "Err(Error::new(missing.to_string()))" => "Ok(())";
-    } ["host_functions::functions_that_are_not_offered_link_and_trap", "webassembly::modules_as_recorded"]
+    } [
+        "host_functions::functions_that_are_not_offered_link_and_trap",
+        "webassembly::modules_as_recorded",
+    ]
     "missing-functions-are-ours": {
         "load.rs": "state.failure = [[Some((&missing).into())]]" => "None";
-    } ["host_functions::functions_that_are_not_offered_link_and_trap", "webassembly::modules_as_recorded"]
+    } [
+        "host_functions::functions_that_are_not_offered_link_and_trap",
+        "webassembly::modules_as_recorded",
+    ]
     "no-name-is-imported-twice": {
         "load.rs": "linker.allow_shadowing([[true]])" => "false";
     } ["webassembly::modules_as_recorded"]
@@ -112,7 +124,10 @@ breaks! {
     } ["guests::adder", "webassembly::output_as_recorded"]
     "outputs-below-16-mib": {
         "instance.rs": "let result = [[function.call(&mut self.store, (input.ptr, input.len))]]"
-            => "function.call(&mut self.store, (input.ptr, input.len)).map(|it| it & 0x00ff_ffff_ffff_ffff)";
+            => "
+                let result = function.call(&mut self.store, (input.ptr, input.len));
+                result.map(|result| result & 0x00ff_ffff_ffff_ffff)
+            ";
     } ["calls::a_large_output_is_complete", "webassembly::output_as_recorded"]
     "no-start-function": {
         "instance.rs": "let result = [[function.and_then(|function| function.call(&mut self.store, ()))]]"
@@ -129,6 +144,9 @@ breaks! {
         "load.rs": "State::new(self.page_limit, [[log]])" => "drop(log); Box::new(())";
     } ["logs::lines_go_where_the_call_says", "determinism::a_log_is_the_same_again"]
     // Gas.
+    "a-unit-of-gas-more": {
+        "instance.rs": "Val::I64([[value]])" => "value.saturating_add(1)";
+    } ["gas::the_count_does_not_depend_on_the_limit", "gas::the_largest_limit_is_one"]
     "gas-without-a-limit": {
         "instance.rs": "Val::I64([[value]])" => "value | (1 << 61)";
     } ["gas::just_enough_is_enough", "gas::out_of_gas_has_used_the_limit"]
@@ -147,6 +165,9 @@ breaks! {
         "lib.rs": "|wasm| [[validate(wasm, params)]]" => "let _ = wasm; Ok(())";
         "lib.rs": "validate(&wasm, params)" => "Ok::<_, String>(())";
     } ["webassembly::proposals_as_recorded"]
+    "validates-once": {
+        "lib.rs": "validate(&wasm, params)" => "Ok::<_, String>(())";
+    } ["webassembly::proposals_as_recorded", "webassembly::reading_as_recorded"]
     "prevalidates-nothing": {
         "lib.rs": "Code::read(code, params).map(drop)" => "Ok(())";
     } ["prevalidation::garbage_is_refused"]
