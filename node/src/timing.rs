@@ -67,6 +67,31 @@ pub(crate) async fn validate(
     Ok((took, validation))
 }
 
+/// How often each of two hosts validates before it counts. Until a machine has got used to them, they
+/// differ by less than they do.
+pub(crate) const WARM_UP: usize = 50;
+
+/// Has two hosts take turns with single validations, `warm_up` that do not count and `count` that do. What
+/// each of them took.
+pub(crate) async fn in_turns(
+    hosts: [&ValidationHost; 2],
+    request: &ValidationRequest,
+    warm_up: usize,
+    count: usize,
+) -> Result<[Vec<Duration>; 2], Failure> {
+    let mut took = [vec![], vec![]];
+    for round in 0..warm_up + count {
+        // Neither always comes second.
+        for i in [round % 2, 1 - round % 2] {
+            let (time, _) = validate(hosts[i], request).await?;
+            if round >= warm_up {
+                took[i].push(time);
+            }
+        }
+    }
+    Ok(took)
+}
+
 /// Validates `count` times, from `tasks` tasks. Says what each took, and all together.
 pub(crate) async fn validate_many(
     host: &ValidationHost,

@@ -77,6 +77,9 @@ const FIGURES: &[(&str, &str, &str, &str)] = &[
     ("counts", "adder", "instructions, host", "count"),
     ("counts", "adder", "instructions, worker", "count"),
     ("counts", "adder", "instructions, job", "count"),
+    ("sandbox", "adder", "with all measures", "ms"),
+    ("sandbox", "adder", "without measures", "ms"),
+    ("sandbox", "adder", "with all measures, by without", "ratio"),
 ];
 
 /// What is measured where code can be upgraded.
@@ -216,7 +219,7 @@ fn a_quick_run_has_every_figure_and_invents_none() {
         assert_eq!(list(&head["machine"][format!("load_average_{when}")]).len(), 3);
     }
     assert!(list(&head["versions"]).len() > backends().len());
-    assert_eq!(list(&head["settings"]["sections"]).len(), 8);
+    assert_eq!(list(&head["settings"]["sections"]).len(), 9);
     for (name, value) in [("quick", true), ("secure", true), ("fixtures", false)] {
         assert_eq!(head["settings"][name], value, "{name}");
     }

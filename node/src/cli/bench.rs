@@ -57,6 +57,8 @@ pub(crate) enum Section {
     Curves,
     /// System calls, page faults and more for one execution
     Counts,
+    /// Executions with and without what keeps code in
+    Sandbox,
 }
 
 const SUITE: &str = "Suite";

@@ -29,6 +29,7 @@ mod section {
     pub(super) mod input;
     pub(super) mod prepare;
     pub(super) mod restart;
+    pub(super) mod sandbox;
     pub(super) mod throughput;
     pub(super) mod warm;
 }
@@ -123,6 +124,7 @@ impl Lab<'_> {
             Section::Prepare => section::prepare::run(self).await,
             Section::Curves => section::curves::run(self).await,
             Section::Counts => section::counts::run(self).await,
+            Section::Sandbox => section::sandbox::run(self).await,
         }
     }
 }

@@ -7,15 +7,11 @@ use super::{percentile_millis, percentile_time};
 use crate::{
     failure::Failure,
     samples::Samples,
-    timing::{precheck, validate},
+    timing::{WARM_UP, in_turns, precheck},
 };
 use pvf_host_core::{Config, ConfigError, ValidationHost, ValidationRequest, sandbox::Measures};
 use serde::Serialize;
 use std::{path::Path, time::Duration};
-
-/// How often each host validates before it counts, unless fewer count. Until a machine has got used to
-/// one of them, they differ by less than they do.
-const WARM_UP: usize = 50;
 
 /// What a validation takes on a warm worker.
 #[derive(Debug)]
@@ -48,18 +44,8 @@ impl Cost {
         count: usize,
     ) -> Result<Self, Failure> {
         precheck(bare, &request.pvf).await?;
-        let hosts = [sandboxed, bare];
-        let mut took = [vec![], vec![]];
         let warm_up = count.min(WARM_UP);
-        for round in 0..warm_up + count {
-            // Neither always comes second.
-            for i in [round % 2, 1 - round % 2] {
-                let (time, _) = validate(hosts[i], request).await?;
-                if round >= warm_up {
-                    took[i].push(time);
-                }
-            }
-        }
+        let took = in_turns([sandboxed, bare], request, warm_up, count).await?;
         let [sandboxed, bare] = took.map(Samples::new);
         Ok(Self { sandboxed, bare })
     }
