@@ -6,7 +6,8 @@
 //! answered with an error instead.
 //!
 //! A filter can't be taken back, only be followed by another one: then a call has to be allowed by
-//! both. So what a later [`Stage`] of a process allows, its earlier ones do too.
+//! both. So what a later [`Stage`] of a process allows, its earlier ones do too; and the filter of a job
+//! looks at no argument that its worker's has looked at in the same way.
 //!
 //! * `rules` has the terms in which the table is written,
 //! * `calls` is the table,
@@ -43,6 +44,15 @@ pub(crate) enum Stage {
 impl Stage {
     /// All of them, in the order of their declaration.
     pub(crate) const ALL: [Self; 4] = [Self::Worker, Self::Loaded, Self::Job, Self::PrepareJob];
+
+    /// The stage before, if the program for this one leaves to that one's what both say alike. The kernel
+    /// takes as long as a whole small execution to install a long program, and a job installs its own.
+    const fn leaves_to(self) -> Option<Self> {
+        match self {
+            Self::Job => Some(Self::Loaded),
+            Self::Worker | Self::Loaded | Self::PrepareJob => None,
+        }
+    }
 }
 
 /// The programs for the stages, in the order of their declaration.

@@ -75,6 +75,18 @@ impl Rule {
         Self { cases: self.cases, otherwise: Action::Fail(error) }
     }
 
+    /// Whether this rule does the same as another one, in whichever process each is applied.
+    pub(super) const fn is_alike(&self, other: &Self) -> bool {
+        let mut at = 0;
+        while at < self.cases.len() && at < other.cases.len() {
+            if !self.cases[at].is_alike(&other.cases[at]) {
+                return false;
+            }
+            at += 1;
+        }
+        self.cases.len() == other.cases.len() && self.otherwise.encode() == other.otherwise.encode()
+    }
+
     /// Whether a call that this rule is about ends the process, in any case.
     pub(super) const fn is_kill(&self) -> bool {
         self.cases.is_empty() && matches!(self.otherwise, Action::Kill)
@@ -97,6 +109,17 @@ impl Case {
     /// The call fails when all of this holds.
     pub(super) const fn fail(when: &'static [Condition], error: Error) -> Self {
         Self { when, then: Action::Fail(error) }
+    }
+
+    const fn is_alike(&self, other: &Self) -> bool {
+        let mut at = 0;
+        while at < self.when.len() && at < other.when.len() {
+            if !self.when[at].is_alike(&other.when[at]) {
+                return false;
+            }
+            at += 1;
+        }
+        self.when.len() == other.when.len() && self.then.encode() == other.then.encode()
     }
 }
 
@@ -189,5 +212,15 @@ impl Condition {
     /// An argument of type `int` is this process.
     pub(super) const fn own_process(argument: u8, words: &'static str) -> Self {
         Self { argument, mask: INT, value: Value::OwnProcess, words }
+    }
+
+    /// Whether this holds whenever the other does. What is about a process is not about another one.
+    const fn is_alike(&self, other: &Self) -> bool {
+        match (self.value, other.value) {
+            (Value::Number(one), Value::Number(another)) => {
+                self.argument == other.argument && self.mask == other.mask && one == another
+            }
+            _ => false,
+        }
     }
 }
