@@ -20,9 +20,11 @@ pub fn fork<T: Encode + Decode>(is_confined: bool, work: impl FnOnce() -> T) -> 
         if !is_confined {
             return Ok(socket);
         }
-        // Its worker has done so, and else no filter could be installed.
+        // Its worker has done both, and the job's filter counts on it.
         rustix::thread::set_no_new_privs(true)?;
-        Confinement::assumed().enter_job(parent, socket)
+        let confinement = Confinement::assumed();
+        confinement.filter_loaded()?;
+        confinement.enter_job(parent, socket)
     };
     // SAFETY: the caller vouches for this process having no other thread that runs.
     let job = unsafe { Job::fork(MAX_RESULT, enter, |socket| socket.answer(work())) };

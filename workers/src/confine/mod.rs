@@ -146,6 +146,11 @@ impl Confinement {
             const PR_MDWE_REFUSE_EXEC_GAIN: libc::c_ulong = 1;
             memory_deny_write_execute(PR_MDWE_REFUSE_EXEC_GAIN)?;
         }
+        self.filter_loaded()
+    }
+
+    /// The filter of an execute worker that has loaded its artifact, to which that of a job leaves a part.
+    pub(crate) fn filter_loaded(self) -> io::Result<()> {
         if self.holds(Measure::SystemCallFilter) {
             filter::install(filter::Stage::Loaded, true)?;
         }
