@@ -7,6 +7,9 @@
 //! * `rewrite` gives the code that an engine is to run in its place: each call counts its logical
 //!   stack, so that a stack overflow happens at the same call on every machine; the memory is the
 //!   module's own, without a maximum; a start function is a function like any other.
+//! * `skeleton` says how code is read and rewritten in pieces, which gives the same and takes a
+//!   fraction of the time. `bodies` reads the pieces, the `plain` instructions by itself, `stack` counts
+//!   what they cost, `encode` puts them together, on `threads` that an engine may lend.
 //! * `metering` makes code count its gas, when the executor parameters limit it.
 //! * `bulk` lets code with bulk memory operations pass all that, when the executor parameters allow
 //!   them.
@@ -41,8 +44,10 @@
 //! To run what came of it, the engine links each [`Import`], holds the memory to what [`State`]
 //! allows, and implements [`Linked`], [`Instance`] and [`Store`]. [`Loaded`] does the rest.
 
+mod bodies;
 mod bulk;
 mod call;
+mod encode;
 mod features;
 mod form;
 mod guest;
@@ -50,11 +55,15 @@ mod import;
 mod metering;
 #[doc(hidden)]
 pub mod parts;
+mod plain;
 mod prepare;
 mod proposals;
 mod read;
 mod rewrite;
+mod skeleton;
+mod stack;
 mod state;
+mod threads;
 
 pub use call::{Instance, Linked, Loaded, split};
 pub use features::{features, validate};
@@ -62,12 +71,13 @@ pub use form::Form;
 pub use guest::{Guest, Store};
 pub use import::Import;
 use metering::{GAS_LEFT, gas_left};
-pub use prepare::{CompileError, prepare};
+pub use prepare::{CompileError, prepare, prepare_on};
 pub use proposals::why_refused;
 pub use read::Code;
 pub use rewrite::Rewritten;
 use rewrite::START;
 pub use state::State;
+pub use threads::{Task, ThisThread, Threads};
 
 /// The version of this crate. It decides what code is rewritten to, so it belongs in the
 /// [fingerprint](pvf_host_core::backend::BackendDescriptor::fingerprint) of whichever engine uses this.

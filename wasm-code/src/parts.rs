@@ -1,6 +1,27 @@
-//! Parts, one by one, for benchmarks. No interface: they change with them.
+//! Parts, one by one, for benchmarks and fuzzing. No interface: they change with them.
 
+use crate::{Code, Rewritten};
+use pvf_host_core::{backend::BackendPrepareError, primitives::ExecutorParams};
 use wasm_instrument::parity_wasm::elements::{Instruction, Module, deserialize_buffer};
+
+/// Reads and rewrites code as a whole, which decides what comes of it. The inner error is that it
+/// can't be rewritten.
+///
+/// # Errors
+///
+/// When the code can't be read.
+pub fn rewritten_whole(
+    code: &[u8],
+    params: &ExecutorParams,
+) -> Result<Result<Rewritten, String>, BackendPrepareError> {
+    let read = Code::read_whole(code, params)?;
+    Ok(read.rewrite(params, |wasm| crate::validate(wasm, params)))
+}
+
+/// Whether code is rewritten in pieces, unless it is metered.
+pub fn is_apart(code: &Code) -> bool {
+    code.bodies.as_ref().is_some_and(|bodies| bodies.costs.is_some())
+}
 
 /// The same code with a change in `percent` of its functions, spread evenly.
 ///

@@ -1,6 +1,10 @@
 //! From code to an artifact.
 
-use crate::{Code, why_refused};
+use crate::{
+    Code,
+    threads::{ThisThread, Threads},
+    why_refused,
+};
 use pvf_host_core::{
     backend::{BackendPrepareError, MachineError},
     primitives::ExecutorParams,
@@ -37,8 +41,23 @@ pub fn prepare<E: From<String> + Into<CompileError>>(
     validate: impl FnOnce(&[u8]) -> Result<(), E>,
     compile: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, E>,
 ) -> Result<Vec<u8>, BackendPrepareError> {
-    let read = Code::read(code, params)?;
-    let artifact = read.rewrite(params, validate).and_then(|rewritten| {
+    prepare_on(&ThisThread, code, params, validate, compile)
+}
+
+/// Does the same, reading and rewriting on several threads.
+///
+/// # Errors
+///
+/// Those of [`prepare`].
+pub fn prepare_on<E: From<String> + Into<CompileError>>(
+    threads: &dyn Threads,
+    code: &[u8],
+    params: &ExecutorParams,
+    validate: impl FnOnce(&[u8]) -> Result<(), E>,
+    compile: impl FnOnce(Vec<u8>) -> Result<Vec<u8>, E>,
+) -> Result<Vec<u8>, BackendPrepareError> {
+    let read = Code::read_on(threads, code, params)?;
+    let artifact = read.rewrite_on(threads, params, validate).and_then(|rewritten| {
         let mut artifact = compile(rewritten.wasm)?;
         artifact.push(rewritten.form.byte());
         Ok(artifact)

@@ -2,7 +2,8 @@
 //!
 //! It is done by the same two crates as in the reference implementation, `parity-wasm` and
 //! `wasm-instrument`, for it is consensus down to its oddities: what a call costs, and that
-//! instrumenting code with an imported global gives invalid code.
+//! instrumenting code with an imported global gives invalid code. Most code they rewrite without the
+//! bodies of its functions, see [`skeleton`](crate::skeleton).
 //!
 //! # Start functions
 //!
@@ -11,7 +12,13 @@
 //! exported function ([`START`]), which a job calls first thing. An export of the code's own under
 //! that name, which nobody would look for, is left out.
 
-use crate::{Code, Form, metering};
+use crate::{
+    Code, Form,
+    bodies::Bodies,
+    encode::Functions,
+    metering, skeleton,
+    threads::{ThisThread, Threads},
+};
 use pvf_host_core::primitives::ExecutorParams;
 use wasm_instrument::parity_wasm::elements::{
     ExportEntry, External, Internal, MemorySection, MemoryType, Module, Section,
@@ -45,18 +52,43 @@ impl Code {
         params: &ExecutorParams,
         validate: impl FnOnce(&[u8]) -> Result<(), E>,
     ) -> Result<Rewritten, E> {
-        let Self { module, removed } = self;
+        self.rewrite_on(&ThisThread, params, validate)
+    }
+
+    /// Does the same on several threads.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`rewrite`](Self::rewrite).
+    pub fn rewrite_on<E: From<String>>(
+        self,
+        threads: &dyn Threads,
+        params: &ExecutorParams,
+        validate: impl FnOnce(&[u8]) -> Result<(), E>,
+    ) -> Result<Rewritten, E> {
+        let Self { mut module, bodies, removed } = self;
+        let is_metered = params.max_gas().is_some();
+        let bodies = match bodies {
+            Some(bodies) => with_costs(&mut module, bodies, is_metered)?,
+            None => None,
+        };
+        let form = Form::new(module.start_section().is_some(), is_metered);
+        let original = is_metered.then(|| metering::Original::of(&module));
+        let mut module = rewrite(module, params)?;
+        let functions = match bodies {
+            Some(bodies) => Some(Functions::new(bodies, &module, params.stack_logical_max())?),
+            None => None,
+        };
         let to_bytes = |module: Module| {
-            let wasm = module.into_bytes().map_err(|error| error.to_string())?;
+            let wasm = match &functions {
+                Some(functions) => functions.encode(module, threads)?,
+                None => module.into_bytes().map_err(|error| error.to_string())?,
+            };
             match &removed {
                 Some(removed) => removed.put_back(&wasm),
                 None => Ok(wasm),
             }
         };
-        let is_metered = params.max_gas().is_some();
-        let form = Form::new(module.start_section().is_some(), is_metered);
-        let original = is_metered.then(|| metering::Original::of(&module));
-        let mut module = rewrite(module, params)?;
         if is_metered || module.start_section().is_some() {
             // What would be refused as it is, such as a start function with parameters, is refused,
             // for the same reason. And valid code names nothing that will be added.
@@ -68,6 +100,25 @@ impl Code {
             None => to_bytes(module)?,
         };
         Ok(Rewritten { wasm, form })
+    }
+}
+
+/// Has the skeleton of code that was taken apart cost what the bodies of its functions would have it
+/// cost, if they can stay apart. If not, the code is made whole.
+fn with_costs(
+    module: &mut Module,
+    bodies: Bodies,
+    is_metered: bool,
+) -> Result<Option<Bodies>, String> {
+    match &bodies.costs {
+        Some(costs) if !is_metered => {
+            skeleton::set_costs(module, costs);
+            Ok(Some(bodies))
+        }
+        _ => {
+            skeleton::put_together(module, &bodies)?;
+            Ok(None)
+        }
     }
 }
 
