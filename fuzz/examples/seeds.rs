@@ -299,6 +299,8 @@ fn prepare() {
     for (name, options, text) in modules {
         let code = wat::parse_str(text).expect("a module");
         write("prepare_bytes", name, &[&[options], &code[..]].concat());
+        // Without the header.
+        write("rewrite", name, &[&[options & 1], &code[8..]].concat());
     }
 }
 

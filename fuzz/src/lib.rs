@@ -10,6 +10,7 @@ mod meter;
 mod prepare;
 #[cfg(feature = "polkavm")]
 mod programs;
+mod rewrite;
 
 pub use decode::{
     artifact_header, decompress, executor_params, validation_params, validation_result,
@@ -20,6 +21,7 @@ pub use frames::frames;
 pub use prepare::{functions, prepare_bytes, prepare_module};
 #[cfg(feature = "polkavm")]
 pub use programs::programs;
+pub use rewrite::rewrite;
 
 /// Uses the allocator and a model of it in step.
 pub fn allocator(data: &[u8]) {
