@@ -50,11 +50,6 @@ impl Signatures {
         let functions = all.map(|ty| types.get(ty as usize).copied()).collect();
         Self { functions, imported: module.import_count(ImportCountType::Function), types }
     }
-
-    /// How many functions are imported.
-    pub(crate) fn imported(&self) -> usize {
-        self.imported
-    }
 }
 
 /// A block that has not ended.
