@@ -151,7 +151,7 @@ fn vectors_come_to_the_same() {
     let mut counts = Counts::default();
     for vector in pvf_conformance::vectors::vectors() {
         for bulk in [None, Some(ExecutorParam::WasmExtBulkMemory)] {
-            let params: Vec<_> = vector.params.iter().copied().chain(bulk).collect();
+            let params: Vec<_> = vector.params.iter().cloned().chain(bulk).collect();
             counts.check(&vector.code, &ExecutorParams::new(params));
         }
     }
