@@ -1,6 +1,6 @@
 //! The call, and what its end means.
 
-use crate::{instance::Guest, load::Linked};
+use crate::{host_calls::Registers, instance::Guest, load::Linked};
 use polkavm::{
     InterruptKind, ProgramCounter, Reg,
     program::{Instruction, ProgramExport},
@@ -115,7 +115,7 @@ fn host_call(linked: &Linked, guest: &mut Guest, number: u32) -> Result<(), Exec
             Err(missing) => return Err(missing.into()),
         };
         return result.map_err(|error| {
-            machine_failure(guest).unwrap_or_else(|| guest.call.failed_in_host_call(&error))
+            machine_failure(guest).unwrap_or_else(|| guest.call.state.failed_in_host_call(&error))
         });
     }
     let Some((result, size)) = linked.sbrk.get(number) else {
@@ -141,7 +141,9 @@ fn trap(linked: &Linked, guest: &mut Guest) -> ExecuteError {
     let at = guest.instance().program_counter();
     let kind = at.and_then(|at| linked.program.instructions_bounded_at(at).next());
     match kind.map(|instruction| instruction.kind) {
-        Some(Instruction::trap) => guest.call.failed_as_unreachable("trap instruction executed"),
+        Some(Instruction::trap) => {
+            guest.call.state.failed_as_unreachable("trap instruction executed")
+        }
         Some(Instruction::jump_indirect(..) | Instruction::load_imm_and_jump_indirect(..)) => {
             ExecuteError::Trap("jump to an address that is none of the program's".into())
         }

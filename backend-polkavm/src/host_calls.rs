@@ -7,6 +7,18 @@ use crate::instance::Guest;
 use polkavm::Reg;
 use pvf_host_functions::{HostCallError, for_each_host_function};
 
+/// Where a guest has its registers.
+pub(crate) trait Registers {
+    /// Whether the program is for 64 bits, not for 32.
+    fn is_64_bit(&self) -> bool;
+
+    /// The register's value. The upper half is zero in a program for 32 bits.
+    fn register(&mut self, register: Reg) -> u64;
+
+    /// Sets the register, in a program for 32 bits to the lower half of `value`.
+    fn set_register(&mut self, register: Reg, value: u64);
+}
+
 /// A host function that takes its arguments from the guest's registers, and puts its result there.
 pub(crate) type HostCall = fn(&mut Guest) -> Result<(), HostCallError>;
 
@@ -33,13 +45,13 @@ macro_rules! host_calls {
 for_each_host_function!(host_calls);
 
 /// An argument of a host function.
-trait Argument: Sized {
-    fn take(guest: &mut Guest, registers: &mut impl Iterator<Item = Reg>) -> Self;
+pub(crate) trait Argument: Sized {
+    fn take(guest: &mut impl Registers, registers: &mut impl Iterator<Item = Reg>) -> Self;
 }
 
 impl Argument for u32 {
     #[inline]
-    fn take(guest: &mut Guest, registers: &mut impl Iterator<Item = Reg>) -> Self {
+    fn take(guest: &mut impl Registers, registers: &mut impl Iterator<Item = Reg>) -> Self {
         // No function has more arguments than there are registers, which a test checks.
         registers.next().map_or(0, |register| guest.register(register) as Self)
     }
@@ -47,7 +59,7 @@ impl Argument for u32 {
 
 impl Argument for u64 {
     #[inline]
-    fn take(guest: &mut Guest, registers: &mut impl Iterator<Item = Reg>) -> Self {
+    fn take(guest: &mut impl Registers, registers: &mut impl Iterator<Item = Reg>) -> Self {
         if guest.is_64_bit() {
             registers.next().map_or(0, |register| guest.register(register))
         } else {
@@ -59,17 +71,17 @@ impl Argument for u64 {
 }
 
 /// What a host function returns.
-trait CallResult {
-    fn put(self, guest: &mut Guest);
+pub(crate) trait CallResult {
+    fn put(self, guest: &mut impl Registers);
 }
 
 impl CallResult for () {
-    fn put(self, _: &mut Guest) {}
+    fn put(self, _: &mut impl Registers) {}
 }
 
 impl CallResult for u32 {
     #[inline]
-    fn put(self, guest: &mut Guest) {
+    fn put(self, guest: &mut impl Registers) {
         // As in RISC-V, 32 bits in a register of 64 are sign-extended.
         guest.set_register(Reg::A0, self as i32 as u64);
     }
@@ -77,7 +89,7 @@ impl CallResult for u32 {
 
 impl CallResult for u64 {
     #[inline]
-    fn put(self, guest: &mut Guest) {
+    fn put(self, guest: &mut impl Registers) {
         guest.set_register(Reg::A0, self);
         if !guest.is_64_bit() {
             guest.set_register(Reg::A1, self >> 32);

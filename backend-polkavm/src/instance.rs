@@ -1,6 +1,6 @@
 //! One instance with its state, and what host functions see of it.
 
-use crate::shortcut::Shortcut;
+use crate::{host_calls::Registers, shortcut::Shortcut};
 use polkavm::{InterruptKind, MemoryProtection, ProgramCounter, RawInstance, Reg};
 use pvf_host_core::backend::{GuestLog, LogLevel, MANY_BYTES, populate, prefer_huge};
 use pvf_host_functions::{CallState, GrowError, GuestContext, GuestMemory, MemoryError, PAGE_SIZE};
@@ -11,18 +11,23 @@ use std::{
     ptr::NonNull,
 };
 
+/// What one call into an instance carries.
+pub(crate) struct Call {
+    pub(crate) state: CallState,
+    pub(crate) log: Box<dyn GuestLog>,
+}
+
 /// An instance, and what one call into it carries.
 pub(crate) struct Guest {
     /// The engine reads memory through an exclusive reference alone.
     instance: RefCell<RawInstance>,
     is_64_bit: bool,
-    pub(crate) call: CallState,
-    log: Box<dyn GuestLog>,
+    pub(crate) call: Call,
     /// The address up to which the heap may grow.
     heap_end: u32,
     /// The end of what the host's allocator has of the heap. The guest has the rest.
     arena_end: u32,
-    /// How compiled code reaches the allocator.
+    /// How compiled code calls host functions itself.
     shortcut: Option<Shortcut>,
     /// Why the machine had no memory to give.
     pub(crate) machine_failed: Option<String>,
@@ -35,8 +40,7 @@ impl Guest {
             is_64_bit: instance.is_64_bit(),
             arena_end: instance.module().memory_map().heap_base(),
             instance: RefCell::new(instance),
-            call: CallState::default(),
-            log: Box::new(()),
+            call: Call { state: CallState::default(), log: Box::new(()) },
             heap_end,
             shortcut,
             machine_failed: None,
@@ -54,8 +58,7 @@ impl Guest {
 
     /// Begins another call.
     pub(crate) fn begin(&mut self, log: Box<dyn GuestLog>) {
-        self.call = CallState::new(self.arena_end);
-        self.log = log;
+        self.call = Call { state: CallState::new(self.arena_end), log };
     }
 
     /// Runs the guest until it needs something, or ends.
@@ -63,9 +66,7 @@ impl Guest {
     pub(crate) fn run(&mut self) -> Result<InterruptKind, polkavm::Error> {
         let instance = self.instance.get_mut();
         match &mut self.shortcut {
-            Some(shortcut) => {
-                shortcut.run(instance, self.call.allocator.as_deref_mut(), self.arena_end)
-            }
+            Some(shortcut) => shortcut.run(instance, &mut self.call, self.arena_end),
             None => instance.run(),
         }
     }
@@ -73,21 +74,6 @@ impl Guest {
     #[inline]
     pub(crate) fn instance(&mut self) -> &mut RawInstance {
         self.instance.get_mut()
-    }
-
-    #[inline]
-    pub(crate) fn is_64_bit(&self) -> bool {
-        self.is_64_bit
-    }
-
-    #[inline]
-    pub(crate) fn register(&mut self, register: Reg) -> u64 {
-        self.instance().reg(register)
-    }
-
-    #[inline]
-    pub(crate) fn set_register(&mut self, register: Reg, value: u64) {
-        self.instance().set_reg(register, value);
     }
 
     /// Prepares the call of the function at `entry_point`.
@@ -172,6 +158,23 @@ impl Guest {
     }
 }
 
+impl Registers for Guest {
+    #[inline]
+    fn is_64_bit(&self) -> bool {
+        self.is_64_bit
+    }
+
+    #[inline]
+    fn register(&mut self, register: Reg) -> u64 {
+        self.instance().reg(register)
+    }
+
+    #[inline]
+    fn set_register(&mut self, register: Reg, value: u64) {
+        self.instance().set_reg(register, value);
+    }
+}
+
 impl GuestMemory for Guest {
     #[inline]
     fn size(&self) -> u64 {
@@ -226,10 +229,10 @@ impl GuestMemory for Guest {
 impl GuestContext for Guest {
     #[inline]
     fn state(&mut self) -> &mut CallState {
-        &mut self.call
+        &mut self.call.state
     }
 
     fn log(&mut self, level: LogLevel, target: &str, message: &str) {
-        self.log.log(level, target, message);
+        self.call.log.log(level, target, message);
     }
 }

@@ -11,7 +11,7 @@
 //! * `instance` is one instance with its state, and what host functions see of it. `memory` says how
 //!   much of it there may be.
 //! * `host_calls` passes arguments and results of host functions in registers. `shortcut` lets compiled
-//!   code reach the allocator without that.
+//!   code call some of them without leaving it.
 //! * `call` makes the call, and says what its end means.
 //! * `engine` has the engine's settings, and why they are so.
 //!

@@ -1,11 +1,11 @@
 //! Where the engine has no compiler there is no shortcut.
 
+use crate::instance::Call;
 use polkavm::{CustomCodegen, InterruptKind, Module, ProgramBlob, RawInstance};
 use polkavm_assembler::Assembler;
-use pvf_host_functions::Allocator;
 use std::ptr::NonNull;
 
-/// The compiled code's way to the allocator, of which there is none.
+/// The compiled code's way to host functions, of which there is none.
 pub(crate) struct Shortcut;
 
 impl Shortcut {
@@ -36,7 +36,7 @@ impl Shortcut {
     pub(crate) fn run(
         &mut self,
         instance: &mut RawInstance,
-        _: Option<&mut Allocator>,
+        _: &mut Call,
         _: u32,
     ) -> Result<InterruptKind, polkavm::Error> {
         instance.run()

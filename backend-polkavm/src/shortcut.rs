@@ -1,20 +1,21 @@
-//! The allocator, called by compiled code without leaving it.
+//! Host functions, called by compiled code without leaving it.
 //!
 //! A call of a host function ends the run of the compiled code: all registers are stored, the host acts,
 //! looks up where to go on, and all registers are loaded again. That costs ten times what the allocator
-//! does, and a block makes a million calls of it. So in front of each such call the compiler is given a
-//! few instructions more, which call [`Allocator::allocate_in`] or [`Allocator::deallocate_in`] and, if
-//! that was all, jump over what follows:
+//! does, and a block makes a million calls of it, and thousands of those that hash. So in front of each
+//! call of a function in [`FUNCTIONS`] the compiler is given a few instructions more, which call that
+//! function and, if it could do what it should, jump over what follows:
 //!
 //! ```text
 //! mov  rcx, lent              what the host lends, see `Lent`
-//! call [rcx + entry]          enter_allocate or enter_deallocate
+//! call [rcx + entry]          `enter` for this function
 //! jne  over
 //! ...                         the call as the engine makes it
 //! over:
 //! ```
 //!
-//! What is not done there, such as growing the heap or ending the guest, is done as without it.
+//! What is not done there, such as growing the heap or ending the guest, is done as without it: see
+//! [`direct`].
 //!
 //! The engine does not say how long its own call is. Its compiler's exact version is known, and that the
 //! code is as expected is [checked](Shortcut::check) after it was compiled, at each of these places.
@@ -25,26 +26,21 @@
 
 #![expect(unsafe_code, reason = "is called by machine code that it has written")]
 
+mod direct;
+
+use crate::instance::Call;
+use direct::{Entry, FUNCTIONS, Function, Lent};
 use polkavm::{
     CustomCodegen, Gas, InterruptKind, Module, ProgramBlob, ProgramCounter, RawInstance,
     program::Instruction,
 };
 use polkavm_assembler::Assembler;
-use pvf_host_functions::{Allocator, Window};
 use std::{
     arch::naked_asm,
     mem::offset_of,
     ptr::{self, NonNull},
-    slice,
     sync::{Arc, Mutex, PoisonError},
 };
-
-/// The functions that there is a shortcut for.
-const ALLOCATE: &str = "ext_allocator_malloc_version_1";
-const DEALLOCATE: &str = "ext_allocator_free_version_1";
-
-/// How an entry says that it did nothing. No pointer is this one.
-const NOT_DONE: u64 = u64::MAX;
 
 /// The length of the engine's own call: three times `mov dword ptr [r13 + disp32], imm32`, of which the
 /// first has the import's number, and `call rel32`.
@@ -53,22 +49,10 @@ const MOV: usize = 11;
 const MOV_BEGINS: [u8; 3] = [0x41, 0xc7, 0x85];
 const CALL_BEGINS: u8 = 0xe8;
 
-/// What compiled code is lent while it runs.
-#[repr(C)]
-struct Lent {
-    enter_allocate: unsafe extern "sysv64" fn(),
-    enter_deallocate: unsafe extern "sysv64" fn(),
-    /// Null while no code runs.
-    allocator: *mut Allocator,
-    /// The heap: the addresses between which the guest that runs may read and write.
-    begin: u32,
-    end: u32,
-    is_64_bit: bool,
-    /// Where the base of the guest's memory lies; null until compiled code has noted it.
-    memory: *mut u8,
-}
+/// The bytes of all entries in [`Lent`].
+const ENTRIES: usize = FUNCTIONS.len() * size_of::<Entry>();
 
-/// The compiled code's way to the allocator of one instance.
+/// The compiled code's way to the host functions of one instance.
 pub(crate) struct Shortcut {
     /// Its address is in the code.
     lent: NonNull<Lent>,
@@ -86,24 +70,15 @@ struct Site {
 impl Shortcut {
     /// For a program for 64 bits or 32.
     pub(crate) fn new(is_64_bit: bool) -> Self {
-        let lent = Box::new(Lent {
-            enter_allocate,
-            enter_deallocate,
-            allocator: ptr::null_mut(),
-            begin: 0,
-            end: 0,
-            is_64_bit,
-            memory: ptr::null_mut(),
-        });
+        let lent = Box::new(Lent::new(is_64_bit));
         Self { lent: NonNull::from(Box::leak(lent)), sites: Arc::default() }
     }
 
     /// What adds the instructions to a program with these imports. One that is not offered is `None`.
     pub(crate) fn codegen<'a>(&self, imports: impl Iterator<Item = Option<&'a str>>) -> Codegen {
-        let entry = |name: Option<&str>| match name? {
-            ALLOCATE => Some(offset_of!(Lent, enter_allocate) as u8),
-            DEALLOCATE => Some(offset_of!(Lent, enter_deallocate) as u8),
-            _ => None,
+        let entry = |name: Option<&str>| {
+            let index = FUNCTIONS.iter().position(|(known, _)| Some(*known) == name)?;
+            Some((offset_of!(Lent, entries) + index * size_of::<Entry>()) as u8)
         };
         Codegen {
             lent: self.lent.as_ptr() as u64,
@@ -120,27 +95,33 @@ impl Shortcut {
         sites.iter().all(|site| site.is_as_expected(code))
     }
 
-    /// Runs the instance with the allocator, to which its heap up to `end` belongs.
+    /// Runs the instance with what its call carries. To the allocator belongs its heap up to `end`.
     #[inline]
     pub(crate) fn run(
         &mut self,
         instance: &mut RawInstance,
-        allocator: Option<&mut Allocator>,
+        call: &mut Call,
         end: u32,
     ) -> Result<InterruptKind, polkavm::Error> {
-        let begin = instance.module().memory_map().heap_base();
-        // What is beyond can't be written.
-        let end = end.min(begin + instance.heap_size());
-        self.lend(allocator.map_or(ptr::null_mut(), ptr::from_mut), begin, end);
+        let map = instance.module().memory_map();
+        let begin = map.heap_base();
+        // What is beyond is not there.
+        let top = begin + instance.heap_size();
+        // SAFETY: as in `lend`.
+        let lent = unsafe { self.lent.as_mut() };
+        lent.arena = begin..end.min(top);
+        // All of it is there from the beginning, but for the heap.
+        lent.readable = [map.rw_data_address()..top, map.stack_range(), map.ro_data_range()];
+        self.lend(call);
         let result = instance.run();
-        self.lend(ptr::null_mut(), 0, 0);
+        self.lend(ptr::null_mut());
         result
     }
 
     /// Finds out where the base of a new instance's memory lies, if its program calls imports at all.
     ///
     /// Runs the first of these calls and nothing else: the engine leaves the compiled code there, and
-    /// nobody does what is called for. An allocator, which compiled code would call, there is none. The
+    /// nobody does what is called for, as nothing is lent to the functions that compiled code calls. The
     /// registers and the memory stay as they are; where to run next and with how much gas is for each
     /// call to set.
     ///
@@ -155,7 +136,7 @@ impl Shortcut {
         // No basic block costs as much.
         instance.set_gas(Gas::MAX);
         instance.set_next_program_counter(call);
-        let end = self.run(instance, None, 0);
+        let end = instance.run();
         instance.set_gas(0);
         Ok(matches!(end?, InterruptKind::Ecalli(called) if called == number))
     }
@@ -181,12 +162,9 @@ impl Shortcut {
     }
 
     #[inline]
-    fn lend(&mut self, allocator: *mut Allocator, begin: u32, end: u32) {
+    fn lend(&mut self, call: *mut Call) {
         // SAFETY: it lives as long as `self`, and nothing else uses it but code that runs in `run`.
-        let lent = unsafe { self.lent.as_mut() };
-        lent.allocator = allocator;
-        lent.begin = begin;
-        lent.end = end;
+        unsafe { self.lent.as_mut() }.call = call;
     }
 }
 
@@ -213,7 +191,7 @@ impl Site {
 pub(crate) struct Codegen {
     /// The address of [`Lent`].
     lent: u64,
-    /// For each import, where in [`Lent`] its entry is.
+    /// For each import in [`FUNCTIONS`], where in [`Lent`] its entry is.
     entries: Vec<Option<u8>>,
     sites: Arc<Mutex<Vec<Site>>>,
 }
@@ -226,6 +204,7 @@ impl CustomCodegen for Codegen {
         if entry.is_none() && !is_first {
             return true;
         }
+        const { assert!(offset_of!(Lent, entries) + ENTRIES <= i8::MAX as usize) };
         asm.push_raw(&[0x48, 0xb9]);
         asm.push_raw(&self.lent.to_le_bytes());
         if is_first {
@@ -241,132 +220,49 @@ impl CustomCodegen for Codegen {
     }
 }
 
-/// Called by compiled code, with [`Lent`] in rcx, the base of the guest's memory in r13, and the guest's
-/// register A0 in rdi. All registers but rcx and rsp are the guest's. Leaves the pointer in rdi and the
-/// zero flag clear; or everything as it is but rcx, and the zero flag set.
+/// Called by compiled code, with [`Lent`] in rcx. All registers but rcx and rsp are the guest's: A0
+/// and A1 are rdi and rax. Leaves there what the function did, and the zero flag clear; or everything
+/// as it is but rcx, and the zero flag set.
 ///
 /// # Safety
 ///
 /// Nobody else calls it.
 // SAFETY: the assembly is a whole function, which keeps to what is said above.
 #[unsafe(naked)]
-unsafe extern "sysv64" fn enter_allocate() {
+unsafe extern "sysv64" fn enter<F: Function>() {
     naked_asm!(
         // What a function may change.
-        "push rax",
-        "push rdx",
-        "push rsi",
-        "push rdi",
-        "push r8",
-        "push r9",
-        "push r10",
         "push r11",
+        "push r10",
+        "push r9",
+        "push r8",
+        "push rsi",
+        "push rdx",
+        // The last two are what the function gets as `Saved`.
+        "push rax",
+        "push rdi",
+        "mov rsi, rsp",
         "push rbp",
         "mov rbp, rsp",
         "and rsp, -16",
-        "mov rsi, rdi",
         "mov rdi, rcx",
-        "mov rdx, r13",
-        "call {allocate}",
+        "call {call}",
         "mov rsp, rbp",
-        "mov rcx, rax",
         // From here on nothing changes the flags.
-        "cmp rax, {NOT_DONE}",
+        "test al, al",
         "pop rbp",
-        "pop r11",
-        "pop r10",
-        "pop r9",
-        "pop r8",
         "pop rdi",
-        "cmovne rdi, rcx",
-        "pop rsi",
-        "pop rdx",
         "pop rax",
+        "pop rdx",
+        "pop rsi",
+        "pop r8",
+        "pop r9",
+        "pop r10",
+        "pop r11",
         "ret",
-        allocate = sym allocate,
-        NOT_DONE = const NOT_DONE as i64,
+        call = sym F::call,
     );
 }
 
-/// The same, but that it leaves rdi as it is.
-///
-/// # Safety
-///
-/// Nobody else calls it.
-// SAFETY: as above.
-#[unsafe(naked)]
-unsafe extern "sysv64" fn enter_deallocate() {
-    naked_asm!(
-        "push rax",
-        "push rdx",
-        "push rsi",
-        "push rdi",
-        "push r8",
-        "push r9",
-        "push r10",
-        "push r11",
-        "push rbp",
-        "mov rbp, rsp",
-        "and rsp, -16",
-        "mov rsi, rdi",
-        "mov rdi, rcx",
-        "mov rdx, r13",
-        "call {deallocate}",
-        "mov rsp, rbp",
-        "cmp rax, {NOT_DONE}",
-        "pop rbp",
-        "pop r11",
-        "pop r10",
-        "pop r9",
-        "pop r8",
-        "pop rdi",
-        "pop rsi",
-        "pop rdx",
-        "pop rax",
-        "ret",
-        deallocate = sym deallocate,
-        NOT_DONE = const NOT_DONE as i64,
-    );
-}
-
-/// Returns what goes to A0, or [`NOT_DONE`].
-///
-/// # Safety
-///
-/// As of [`reach`].
-unsafe extern "sysv64" fn allocate(lent: &mut Lent, size: u64, memory: *mut u8) -> u64 {
-    // SAFETY: the same.
-    let Some((allocator, mut window)) = (unsafe { reach(lent, memory) }) else { return NOT_DONE };
-    match allocator.allocate_in(&mut window, size as u32) {
-        // As in RISC-V, 32 bits in a register of 64 are sign-extended.
-        Some(ptr) if lent.is_64_bit => ptr as i32 as u64,
-        Some(ptr) => ptr.into(),
-        None => NOT_DONE,
-    }
-}
-
-/// Returns 0, or [`NOT_DONE`].
-///
-/// # Safety
-///
-/// As of [`reach`].
-unsafe extern "sysv64" fn deallocate(lent: &mut Lent, ptr: u64, memory: *mut u8) -> u64 {
-    // SAFETY: the same.
-    let Some((allocator, mut window)) = (unsafe { reach(lent, memory) }) else { return NOT_DONE };
-    allocator.deallocate_in(&mut window, ptr as u32).map_or(NOT_DONE, |()| 0)
-}
-
-/// # Safety
-///
-/// `memory` is the base of the memory of the guest that [`Shortcut::run`] runs.
-#[inline]
-unsafe fn reach<'a>(lent: &mut Lent, memory: *mut u8) -> Option<(&'a mut Allocator, Window<'a>)> {
-    let mut allocator = NonNull::new(lent.allocator)?;
-    let len = lent.end.saturating_sub(lent.begin) as usize;
-    // SAFETY: all of the range can be read and written, as `run` has made sure, and the guest waits for
-    // this call's end. Whoever runs it has lent the allocator, so uses it no sooner.
-    unsafe {
-        let bytes = slice::from_raw_parts_mut(memory.add(lent.begin as usize), len);
-        Some((allocator.as_mut(), Window::new(lent.begin, bytes)))
-    }
-}
+#[cfg(test)]
+mod tests;

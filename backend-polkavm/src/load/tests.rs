@@ -1,7 +1,7 @@
 //! What is known of an instance's memory before the guest runs, and that the guest did not run for it.
 
 use super::*;
-use crate::prepare;
+use crate::{host_calls::Registers, prepare};
 use polkavm::Reg;
 use polkavm_common::{
     program::{Instruction, InstructionSetKind, asm},
