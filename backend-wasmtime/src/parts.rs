@@ -1,6 +1,9 @@
 //! Parts of the preparation, one by one, for benchmarks. No interface: they change with it.
 
-use crate::{engine, prepare};
+use crate::{
+    engine,
+    prepare::{self, Pool},
+};
 use pvf_host_core::primitives::ExecutorParams;
 use pvf_wasm_code::Code;
 
@@ -12,9 +15,9 @@ pub use pvf_wasm_code::parts::upgraded;
 ///
 /// When the code is refused, with the reason.
 pub fn instrumented(code: &[u8], params: &ExecutorParams) -> Result<Vec<u8>, String> {
-    let read = Code::read(code, params).map_err(|error| error.to_string())?;
+    let read = Code::read_on(&Pool, code, params).map_err(|error| error.to_string())?;
     let engine = engine::engine(params).map_err(|error| error.to_string())?;
-    let rewritten = read.rewrite(params, |wasm| prepare::validate(&engine, wasm));
+    let rewritten = read.rewrite_on(&Pool, params, |wasm| prepare::validate(&engine, wasm));
     rewritten.map(|rewritten| rewritten.wasm)
 }
 

@@ -10,13 +10,30 @@ use pvf_host_core::{
     backend::{BackendPrepareError, LoadError, Preparation},
     primitives::ExecutorParams,
 };
-use pvf_wasm_code::{Code, CompileError};
-use std::sync::Arc;
+use pvf_wasm_code::{Code, CompileError, Task, Threads};
+use std::{num::NonZeroUsize, sync::Arc};
 use wasmtime::{Engine, Module};
+
+/// The threads in which Wasmtime compiles, see [`start_threads`](crate::Wasmtime).
+pub(crate) struct Pool;
+
+impl Threads for Pool {
+    fn count(&self) -> NonZeroUsize {
+        NonZeroUsize::new(rayon::current_num_threads()).unwrap_or(NonZeroUsize::MIN)
+    }
+
+    fn run(&self, tasks: Vec<Task<'_>>) {
+        rayon::scope(|scope| {
+            for task in tasks {
+                scope.spawn(move |_| task());
+            }
+        });
+    }
+}
 
 /// Checks that the code can be read.
 pub(crate) fn prevalidate(code: &[u8], params: &ExecutorParams) -> Result<(), BackendPrepareError> {
-    Code::read(code, params).map(drop)
+    Code::read_on(&Pool, code, params).map(drop)
 }
 
 /// Rewrites and compiles the code.
@@ -51,7 +68,7 @@ fn prepare_with(
         let engine = engine::engine(params).map_err(|error| refused(&error))?;
         Ok(validate(&engine, wasm)?)
     };
-    pvf_wasm_code::prepare(code, params, validate, |wasm| {
+    pvf_wasm_code::prepare_on(&Pool, code, params, validate, |wasm| {
         engine().and_then(|engine| engine.precompile_module(&wasm)).map_err(|error| refused(&error))
     })
 }
