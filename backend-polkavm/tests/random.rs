@@ -1,6 +1,8 @@
 //! Random programs: the compiler and the interpreter agree on what becomes of each.
 
 mod common;
+#[path = "common/random.rs"]
+mod random;
 
 use common::{BACKENDS, DATA, INSTRUCTION_SETS, Program, output, params, run_on};
 use polkavm_common::program::{Instruction, InstructionSet, InstructionSetKind, Opcode, Reg, asm};
@@ -8,31 +10,14 @@ use pvf_host_core::{
     backend::ExecuteError,
     primitives::{ExecutorParam, ExecutorParams},
 };
+use random::Random;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The address that a call returns to.
 const RETURN: u32 = polkavm_common::abi::VM_ADDR_RETURN_TO_HOST;
 
-/// SplitMix64.
-struct Random(u64);
-
+/// What random programs are made of.
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    fn pick<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len() as u64) as usize]
-    }
-
     /// A number at which something may change.
     fn number(&mut self) -> u64 {
         let place = self.pick(&[

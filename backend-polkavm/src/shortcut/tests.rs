@@ -15,6 +15,11 @@ use polkavm_common::{
 use pvf_host_core::primitives::ExecutorParams;
 use pvf_host_functions::{GuestContext, GuestMemory, HOST_FUNCTIONS, HostFunction, ValueType};
 
+#[path = "../../tests/common/random.rs"]
+mod random;
+
+use random::Random;
+
 const INSTRUCTION_SETS: [InstructionSetKind; 4] = [
     InstructionSetKind::Latest32,
     InstructionSetKind::Latest64,
@@ -28,24 +33,9 @@ const DATA: usize = 10_000;
 const READ_ONLY: u32 = 0x10000;
 const WRITABLE: u32 = 0x30000;
 
-/// SplitMix64.
-struct Random(u64);
-
 impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, limit: u32) -> u32 {
-        (self.next() % u64::from(limit)) as u32
-    }
-
-    fn one_of<T: Copy>(&mut self, list: &[T]) -> T {
-        list[self.below(list.len() as u32) as usize]
+    fn address_below(&mut self, limit: u32) -> u32 {
+        self.below(limit.into()) as u32
     }
 }
 
@@ -257,35 +247,40 @@ fn whatever_is_called_with_whatever_it_does_the_same() {
     let mut left = [0; FUNCTIONS.len()];
     for seed in 0..60 {
         let mut random = Random(seed);
-        let instruction_set = random.one_of(&INSTRUCTION_SETS);
+        let instruction_set = random.pick(&INSTRUCTION_SETS);
         let is_64_bit = instruction_set.is_64_bit();
         let [mut direct, mut indirect] = [(); 2].map(|()| Caller::new(instruction_set));
         direct.restart();
         indirect.restart();
         let mut pointers = vec![0];
         for _ in 0..150 {
-            let index = random.below(FUNCTIONS.len() as u32) as usize;
+            let index = random.address_below(FUNCTIONS.len() as u32) as usize;
             let name = FUNCTIONS[index].0;
-            let (begin, end) = random.one_of(&direct.readable());
+            let (begin, end) = random.pick(&direct.readable());
             let (ptr, len) = match name {
                 // What is above 32 bits counts for nothing.
-                "ext_allocator_malloc_version_1" => match random.below(16) {
-                    0 => (random.below(40 << 20), random.next() as u32),
-                    1 => (random.below(100_000), random.next() as u32),
-                    _ => (random.below(200), random.next() as u32),
+                "ext_allocator_malloc_version_1" => match random.address_below(16) {
+                    0 => (random.address_below(40 << 20), random.next() as u32),
+                    1 => (random.address_below(100_000), random.next() as u32),
+                    _ => (random.address_below(200), random.next() as u32),
                 },
                 "ext_allocator_free_version_1" => {
-                    let at = random.below(pointers.len() as u32) as usize;
-                    match random.below(16) {
+                    let at = random.address_below(pointers.len() as u32) as usize;
+                    match random.address_below(16) {
                         0 => (random.next() as u32, 0),
                         _ => (pointers.swap_remove(at), random.next() as u32),
                     }
                 }
-                _ => match random.below(8) {
+                _ => match random.address_below(8) {
                     0 => (random.next() as u32, random.next() as u32),
-                    1 => (begin.wrapping_sub(random.below(4)), random.below(20_000)),
-                    2 => (end - random.below(300), random.below(300)),
-                    _ => (begin + random.below((end - begin) / 2), random.below(4096)),
+                    1 => {
+                        (begin.wrapping_sub(random.address_below(4)), random.address_below(20_000))
+                    }
+                    2 => (end - random.address_below(300), random.address_below(300)),
+                    _ => (
+                        begin + random.address_below((end - begin) / 2),
+                        random.address_below(4096),
+                    ),
                 },
             };
             if pointers.is_empty() {
@@ -304,9 +299,9 @@ fn whatever_is_called_with_whatever_it_does_the_same() {
                 pointers.push(direct.guest.register(Reg::A0) as u32);
             }
             // Guests write to their heap what they like.
-            if random.below(16) == 0 {
-                let at = random.one_of(&pointers).wrapping_sub(8);
-                let header = random.one_of(&[0, 1, 1 << 32, 23 | 1 << 32, u64::MAX, 0x32_700]);
+            if random.address_below(16) == 0 {
+                let at = random.pick(&pointers).wrapping_sub(8);
+                let header = random.pick(&[0, 1, 1 << 32, 23 | 1 << 32, u64::MAX, 0x32_700]);
                 let written = direct.guest.write_u64(at, header);
                 assert_eq!(written, indirect.guest.write_u64(at, header));
             }
