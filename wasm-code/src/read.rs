@@ -2,7 +2,7 @@
 //!
 //! It is read by the same crate as in the reference implementation, `parity-wasm`, for which code
 //! can be read is consensus down to its oddities. Most code it reads in pieces, see
-//! [`skeleton`](crate::skeleton).
+//! [`skeleton`].
 
 use crate::{
     bodies::Bodies,

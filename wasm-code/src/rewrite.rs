@@ -3,7 +3,7 @@
 //! It is done by the same two crates as in the reference implementation, `parity-wasm` and
 //! `wasm-instrument`, for it is consensus down to its oddities: what a call costs, and that
 //! instrumenting code with an imported global gives invalid code. Most code they rewrite without the
-//! bodies of its functions, see [`skeleton`](crate::skeleton).
+//! bodies of its functions, see [`skeleton`].
 //!
 //! # Start functions
 //!
