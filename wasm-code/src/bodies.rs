@@ -3,7 +3,8 @@
 //! Nearly all of some code is the bodies of its functions. `parity-wasm` makes a list of
 //! instructions of each, of four times its length and more, and writes them again one by one. But
 //! what comes of a body is its own bytes, with something around each call. So here a body is read
-//! once, by `parity-wasm` but for [plain](crate::plain) instructions, and only what the rewriting has to know is kept of it:
+//! once, by `parity-wasm` but for [plain](crate::plain) instructions, and only what the rewriting has
+//! to know is kept of it:
 //!
 //! * its bytes as `parity-wasm` would write them, which are those that were read but for numbers
 //!   that were longer than need be;
