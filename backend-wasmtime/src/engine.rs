@@ -11,7 +11,7 @@ use wasmtime::{CacheStore, Config, Engine, OptLevel, wasmparser::WasmFeatures};
 
 /// Changes whenever this crate makes other artifacts out of the same code, or reads them in another
 /// way. Wasmtime's own version is part of the fingerprint by itself.
-const ARTIFACT_REVISION: &[u8] = b"2, wasm-instrument 0.4.0";
+const ARTIFACT_REVISION: &[u8] = b"3, wasm-instrument 0.4.0";
 
 /// What Wasmtime's stack for asynchronous calls has besides what WebAssembly may use. There are no
 /// such calls, but Wasmtime checks that the one is not smaller than the other.

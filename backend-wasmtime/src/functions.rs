@@ -56,14 +56,19 @@ impl Functions {
     /// What this preparation keeps, and how much of it was there before.
     pub(crate) fn keep(&self) -> (Vec<u8>, FunctionCounts) {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut bytes = vec![VERSION];
-        for (key, function) in &*used {
-            let function = if function.is_empty() {
-                self.earlier(key).unwrap_or_default()
-            } else {
-                &function[..]
-            };
-            let Ok(len) = u32::try_from(function.len()) else { continue };
+        let functions = || {
+            used.iter().filter_map(|(key, function)| {
+                let function = match function.is_empty() {
+                    true => self.earlier(key).unwrap_or_default(),
+                    false => function,
+                };
+                Some((key, u32::try_from(function.len()).ok()?, function))
+            })
+        };
+        let lens = functions().map(|(key, len, _)| key.len() + size_of_val(&len) + len as usize);
+        let mut bytes = Vec::with_capacity(1 + lens.sum::<usize>());
+        bytes.push(VERSION);
+        for (key, len, function) in functions() {
             bytes.extend_from_slice(key);
             bytes.extend_from_slice(&len.to_le_bytes());
             bytes.extend_from_slice(function);

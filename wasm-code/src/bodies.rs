@@ -92,6 +92,12 @@ impl Bodies {
         Some(Self { parts, costs })
     }
 
+    /// The bodies' lengths, as they are written.
+    pub(crate) fn lens(&self) -> Vec<usize> {
+        let bodies = self.parts.iter().flat_map(Part::bodies);
+        bodies.map(|body| len_of(body.bytes.len() as u32) + body.bytes.len()).collect()
+    }
+
     /// The bodies as `parity-wasm` would have read them.
     pub(crate) fn to_whole(&self) -> Result<Vec<FuncBody>, String> {
         let bodies = self.parts.iter().flat_map(Part::bodies);

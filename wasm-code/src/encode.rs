@@ -3,9 +3,13 @@
 //! A call of a function with a cost is wrapped as `wasm-instrument` wraps it: before it, the cost is
 //! added to the global that counts the stack, and it is a trap if that is then more than the limit;
 //! behind it, the cost is subtracted again.
+//!
+//! The functions come in their [order](crate::order), in which functions that the rewriting has added
+//! come between the code's own.
 
 use crate::{
-    bodies::{Bodies, Body, Part, len_of},
+    bodies::{Bodies, Body, Call, Part, len_of},
+    order::Order,
     skeleton::{CodeSection, push_head, push_number},
     threads::{Task, Threads},
 };
@@ -13,6 +17,9 @@ use std::{collections::HashMap, io::Write};
 use wasm_instrument::parity_wasm::elements::{
     BlockType, ImportCountType, Instruction, Instructions, Module, serialize,
 };
+
+/// A call of a function by its number.
+const CALL: u8 = 0x10;
 
 /// The functions of some code, all but those that the rewriting has added.
 #[derive(Debug)]
@@ -98,7 +105,7 @@ impl Functions {
         Ok(Self { parts: bodies.parts, around, of_function })
     }
 
-    /// All of the code, `skeleton` with these functions.
+    /// All of the code, `skeleton` with these functions, in some order.
     ///
     /// # Errors
     ///
@@ -106,8 +113,10 @@ impl Functions {
     pub(crate) fn encode(
         &self,
         mut skeleton: Module,
+        order: &Order,
         threads: &dyn Threads,
     ) -> Result<Vec<u8>, String> {
+        order.put_all_but_bodies(&mut skeleton);
         let count = self.parts.iter().map(Part::len).sum::<usize>();
         let code = skeleton.code_section_mut().ok_or("the skeleton has no functions")?;
         if code.bodies().len() < count {
@@ -116,27 +125,31 @@ impl Functions {
         code.bodies_mut().drain(..count);
         let skeleton = skeleton.into_bytes().map_err(|error| error.to_string())?;
         let added = CodeSection::find(&skeleton).ok_or("the skeleton can't be read")?;
+        let (between, behind) =
+            added.split_at(order.thunks()).ok_or("the skeleton has too few thunks")?;
+        let ordered = Ordered { functions: self, order, thunks: between };
 
-        let lens: Vec<usize> = self.parts.iter().map(|part| self.len_of_part(part)).collect();
-        let own_len: usize = lens.iter().sum();
+        let parts = ordered.parts();
+        let own_len: usize = parts.iter().map(|part| part.len).sum();
         let mut out = added.before.to_vec();
-        push_head(&mut out, count + added.count as usize, own_len + added.content.len())
+        push_head(&mut out, count + added.count as usize, own_len + behind.len())
             .ok_or("the code gets too long")?;
         let head = out;
 
-        let len = head.len() + own_len + added.content.len() + added.behind.len();
+        let len = head.len() + own_len + behind.len() + added.behind.len();
         let mut out = vec![0; len];
         let mut rest = out.as_mut_slice();
         put(&mut rest, &head)?;
         let (mut own, mut rest) = rest.split_at_mut(own_len);
-        put(&mut rest, added.content)?;
+        put(&mut rest, behind)?;
         put(&mut rest, added.behind)?;
-        let mut written: Vec<_> = self.parts.iter().map(|_| Err(String::new())).collect();
-        let mut tasks: Vec<Task<'_>> = Vec::with_capacity(self.parts.len());
-        for ((part, len), written) in self.parts.iter().zip(&lens).zip(&mut written) {
-            let (place, behind) = own.split_at_mut(*len);
+        let mut written: Vec<_> = parts.iter().map(|_| Err(String::new())).collect();
+        let mut tasks: Vec<Task<'_>> = Vec::with_capacity(parts.len());
+        for (part, written) in parts.iter().zip(&mut written) {
+            let (place, behind) = own.split_at_mut(part.len);
             own = behind;
-            tasks.push(Box::new(move || *written = self.write_part(part, place)));
+            let ordered = &ordered;
+            tasks.push(Box::new(move || *written = ordered.write(part, place)));
         }
         threads.run(tasks);
         written.into_iter().collect::<Result<(), _>>()?;
@@ -147,33 +160,79 @@ impl Functions {
         let at = self.of_function.get(function as usize).copied().flatten()?;
         self.around.get(at as usize)
     }
+}
+
+/// Functions in their order.
+struct Ordered<'a> {
+    functions: &'a Functions,
+    order: &'a Order,
+    /// The thunks that go between them, each with its length.
+    thunks: Vec<&'a [u8]>,
+}
+
+/// Some of them.
+struct OrderedPart<'a> {
+    part: &'a Part,
+    /// The number of the first.
+    first: usize,
+    /// How long they get, each with its length, and the thunks between them.
+    len: usize,
+}
+
+impl<'a> Ordered<'a> {
+    fn parts(&self) -> Vec<OrderedPart<'a>> {
+        let mut first = 0;
+        let parts = self.functions.parts.iter().map(|part| {
+            let lens = (first..).zip(part.bodies()).map(|(number, body)| {
+                let len = self.len_of(body);
+                self.thunk_before(number).len() + len_of(len as u32) + len
+            });
+            let part = OrderedPart { part, first, len: lens.sum() };
+            first += part.part.len();
+            part
+        });
+        parts.collect()
+    }
+
+    /// The thunk before a function with its length, or nothing.
+    fn thunk_before(&self, function: usize) -> &[u8] {
+        let thunk = self.order.thunk_before(function);
+        thunk.and_then(|thunk| self.thunks.get(thunk)).copied().unwrap_or_default()
+    }
 
     /// How long a body gets, without its length.
-    fn len_of_body(&self, body: Body<'_>) -> usize {
-        let around = body.calls.iter().filter_map(|call| self.around(call.function));
-        body.bytes.len() + around.map(Around::len).sum::<usize>()
+    fn len_of(&self, body: Body<'_>) -> usize {
+        let mut len = body.bytes.len();
+        for (around, call) in self.calls(body) {
+            len += around.len() + len_of(self.order.number(call.function));
+            len -= len_of(call.function);
+        }
+        len
     }
 
-    fn len_of_part(&self, part: &Part) -> usize {
-        let lens = part.bodies().map(|body| self.len_of_body(body));
-        lens.map(|len| len_of(len as u32) + len).sum()
+    /// The calls that something comes around.
+    fn calls<'b>(&self, body: Body<'b>) -> impl Iterator<Item = (&'a Around, &'b Call)> {
+        let around = |call: &'b Call| Some((self.functions.around(call.function)?, call));
+        body.calls.iter().filter_map(around)
     }
 
-    /// Writes the bodies of a part, each with its length, to where there is as much place as they
-    /// need.
-    fn write_part(&self, part: &Part, mut place: &mut [u8]) -> Result<(), String> {
+    /// Writes a part to where there is as much place as it needs.
+    fn write(&self, part: &OrderedPart<'_>, mut place: &mut [u8]) -> Result<(), String> {
         let mut digits = Vec::new();
-        for body in part.bodies() {
+        for (number, body) in (part.first..).zip(part.part.bodies()) {
+            put(&mut place, self.thunk_before(number))?;
             digits.clear();
-            push_number(&mut digits, self.len_of_body(body) as u32);
+            push_number(&mut digits, self.len_of(body) as u32);
             put(&mut place, &digits)?;
             let mut done = 0;
-            for call in body.calls {
-                let Some(around) = self.around(call.function) else { continue };
+            for (around, call) in self.calls(body) {
                 let (start, end) = (call.start - body.start, call.end - body.start);
                 put(&mut place, body.bytes.get(done..start).unwrap_or_default())?;
                 put(&mut place, &around.before)?;
-                put(&mut place, body.bytes.get(start..end).unwrap_or_default())?;
+                digits.clear();
+                digits.push(CALL);
+                push_number(&mut digits, self.order.number(call.function));
+                put(&mut place, &digits)?;
                 put(&mut place, &around.behind)?;
                 done = end;
             }

@@ -10,6 +10,7 @@
 //! * `skeleton` says how code is read and rewritten in pieces, which gives the same and takes a
 //!   fraction of the time. `bodies` reads the pieces, the `plain` instructions by itself, `stack` counts
 //!   what they cost, `encode` puts them together, on `threads` that an engine may lend.
+//! * `order` is the order of the functions that comes of it.
 //! * `metering` makes code count its gas, when the executor parameters limit it.
 //! * `bulk` lets code with bulk memory operations pass all that, when the executor parameters allow
 //!   them.
@@ -53,6 +54,7 @@ mod form;
 mod guest;
 mod import;
 mod metering;
+mod order;
 #[doc(hidden)]
 pub mod parts;
 mod plain;

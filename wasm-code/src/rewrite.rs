@@ -16,7 +16,9 @@ use crate::{
     Code, Form,
     bodies::Bodies,
     encode::Functions,
-    metering, skeleton,
+    metering,
+    order::{self, Order},
+    skeleton,
     threads::{ThisThread, Threads},
 };
 use pvf_host_core::primitives::ExecutorParams;
@@ -72,17 +74,25 @@ impl Code {
             Some(bodies) => with_costs(&mut module, bodies, is_metered)?,
             None => None,
         };
+        let lens = match &bodies {
+            Some(bodies) => bodies.lens(),
+            None => order::lens(&module)?,
+        };
         let form = Form::new(module.start_section().is_some(), is_metered);
         let original = is_metered.then(|| metering::Original::of(&module));
         let mut module = rewrite(module, params)?;
+        let order = Order::new(&module, &lens);
         let functions = match bodies {
             Some(bodies) => Some(Functions::new(bodies, &module, params.stack_logical_max())?),
             None => None,
         };
-        let to_bytes = |module: Module| {
+        let to_bytes = |mut module: Module, order: &Order| {
             let wasm = match &functions {
-                Some(functions) => functions.encode(module, threads)?,
-                None => module.into_bytes().map_err(|error| error.to_string())?,
+                Some(functions) => functions.encode(module, order, threads)?,
+                None => {
+                    order.put(&mut module);
+                    module.into_bytes().map_err(|error| error.to_string())?
+                }
             };
             match &removed {
                 Some(removed) => removed.put_back(&wasm),
@@ -92,12 +102,12 @@ impl Code {
         if is_metered || module.start_section().is_some() {
             // What would be refused as it is, such as a start function with parameters, is refused,
             // for the same reason. And valid code names nothing that will be added.
-            validate(&to_bytes(module.clone())?)?;
+            validate(&to_bytes(module.clone(), &Order::default())?)?;
         }
         export_start(&mut module)?;
         let wasm = match original {
-            Some(original) => to_bytes(metering::meter(module, &original)?)?,
-            None => to_bytes(module)?,
+            Some(original) => to_bytes(metering::meter(module, &original)?, &order)?,
+            None => to_bytes(module, &order)?,
         };
         Ok(Rewritten { wasm, form })
     }
@@ -259,11 +269,11 @@ mod tests {
         };
         assert_eq!(
             digest(&[]),
-            "0xba98c9d416a6f1da38c5f23fd1d84d94281cb093073e88580fd7b6db33ca1e9f"
+            "0x647ffd1afa64967cfcfd554387d133a001fd315c936eb3f0895ba89e6c3e5a85"
         );
         assert_eq!(
             digest(&[ExecutorParam::MaxGas(1)]),
-            "0x9d65e37ccea6d07fddd3e2a468e7d9dd582f2c1120d7bd8786113e57fe5c03b0"
+            "0xc7ef5c87463b57fdcaea8ee26bbe27247b7a4f210e19531667ff7a1206da8373"
         );
         assert_eq!(digest(&[ExecutorParam::MaxGas(u64::MAX)]), digest(&[ExecutorParam::MaxGas(1)]));
     }
