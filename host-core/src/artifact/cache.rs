@@ -254,22 +254,43 @@ pub(super) fn temporary_file(directory: &Path) -> io::Result<tempfile::NamedTemp
     made.map_err(|error| naming("make a file in", directory, &error))
 }
 
-/// Writes a file so that, after a crash at any moment, there is all of it or nothing.
+/// Writes a file so that, after a crash at any moment, of the machine too, there is all of it or nothing.
 pub(super) fn write_file(directory: &Path, path: &Path, parts: &[&[u8]]) -> io::Result<()> {
+    place_file(directory, path, parts, |file| {
+        failpoint::reach(Point::HostSync)?;
+        file.sync_all()
+    })?;
+    File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .map_err(|error| naming("sync", directory, &error))
+}
+
+/// Does the same without waiting for the disk. After a crash of the machine there may be some of it.
+pub(super) fn write_file_unsynced(
+    directory: &Path,
+    path: &Path,
+    parts: &[&[u8]],
+) -> io::Result<()> {
+    place_file(directory, path, parts, |_| Ok(()))
+}
+
+fn place_file(
+    directory: &Path,
+    path: &Path,
+    parts: &[&[u8]],
+    sync: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let mut file = temporary_file(directory)?;
-    let mut write = || -> io::Result<()> {
+    let write = || -> io::Result<()> {
         failpoint::reach(Point::HostWrite)?;
         parts.iter().try_for_each(|part| file.write_all(part))?;
-        failpoint::reach(Point::HostSync)?;
-        file.as_file().sync_all()
+        sync(file.as_file())
     };
     write().map_err(|error| naming("write", path, &error))?;
     failpoint::reach(Point::HostRename)
         .and_then(|()| file.persist(path).map_err(|error| error.error))
         .map_err(|error| naming("make", path, &error))?;
-    File::open(directory)
-        .and_then(|directory| directory.sync_all())
-        .map_err(|error| naming("sync", directory, &error))
+    Ok(())
 }
 
 /// Opens a file to read it. Never waits for anybody to write it, as a named pipe would have one do.

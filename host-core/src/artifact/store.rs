@@ -5,7 +5,7 @@ use super::{
     ArtifactId, CacheLock, Environment, EnvironmentDirectory,
     cache::{
         CacheEntry, EntryContent, EntryProblem, naming, open_file, remove_if_there,
-        remove_temporary_files, temporary_file, write_file,
+        remove_temporary_files, temporary_file, write_file, write_file_unsynced,
     },
     format::{
         BackendVersion, Checksum, ChecksumKey, HEADER_LEN, Header, HeaderError, PrepareCost,
@@ -191,8 +191,11 @@ impl ArtifactStore {
         Ok(len)
     }
 
-    /// Keeps the functions of an artifact that was just written beside it, in the same way. Returns the
-    /// length of the file in bytes. What was kept there before is gone in any case.
+    /// Keeps the functions of an artifact that was just written beside it. Returns the length of the file
+    /// in bytes. What was kept there before is gone in any case.
+    ///
+    /// Nobody waits for the disk: should the machine crash before it has all of them, their checksum says
+    /// so, and there is only more to compile.
     pub(crate) fn write_functions(
         &self,
         id: &ArtifactId,
@@ -208,7 +211,9 @@ impl ArtifactStore {
                     payload_checksum: key.checksum(payload),
                     backend_version: linked_version(id).unwrap_or(BackendVersion::new("")),
                 };
-                self.write_file(&path, &[&header.to_bytes(id, &key), payload])
+                let parts = [&header.to_bytes(id, &key)[..], payload];
+                self.ensure_in_place()
+                    .and_then(|()| write_file_unsynced(self.directory.path(), &path, &parts))
                     .map(|()| (functions::HEADER_LEN + payload.len()) as u64)
             }
             None => Ok(0),
