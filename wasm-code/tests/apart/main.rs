@@ -13,6 +13,7 @@ use pvf_host_core::{
 use pvf_wasm_code::{Code, Rewritten, Task, ThisThread, Threads, parts, validate};
 use raw::Raw;
 use std::{num::NonZeroUsize, path::PathBuf};
+use wasmparser::Payload;
 
 /// More threads than there is work for.
 struct Started;
@@ -453,7 +454,8 @@ fn odd_modules_come_to_the_same() {
     }
 }
 
-/// So many bodies that they are several tasks, the largest of them first and last.
+/// So many bodies that they are several tasks, the largest of them first and last, with thunks between
+/// them, for all are in the table.
 #[test]
 fn much_code_is_divided_and_comes_to_the_same() {
     let large = [[0x41, 0, 0x1a].repeat(20_000), vec![0x10, 2, 0x1a, 0x0b]].concat();
@@ -462,8 +464,15 @@ fn much_code_is_divided_and_comes_to_the_same() {
         raw =
             raw.body(&[[0x41, 0, 0x1a].repeat(function % 50), vec![0x10, 0, 0x1a, 0x0b]].concat());
     }
-    let code = raw.body(&large).build();
+    let code = raw.body(&large).all_in_table().build();
     let params = ExecutorParams::default();
     let whole = whole(&code, &params);
-    assert!(apart(&Started, &code, &params) == (whole, true));
+    assert!(apart(&Started, &code, &params) == (whole.clone(), true));
+    let functions = |code: &[u8]| {
+        let payloads = wasmparser::Parser::new(0).parse_all(code);
+        let count = payloads.filter(|payload| matches!(payload, Ok(Payload::CodeSectionEntry(_))));
+        count.count()
+    };
+    let Outcome::Rewritten(rewritten) = whole else { panic!() };
+    assert_eq!(functions(&rewritten.wasm), 2 * functions(&code), "each has a thunk");
 }

@@ -73,6 +73,17 @@ impl Raw {
         self
     }
 
+    /// Puts all functions in a table.
+    pub(crate) fn all_in_table(self) -> Self {
+        let count = number(self.bodies.len());
+        let functions = (0..self.bodies.len()).flat_map(number);
+        let mut elements = vec![1, 0, 0x41, 0, 0x0b];
+        elements.extend(&count);
+        elements.extend(functions);
+        let table = [&[1, 0x70, 0], &count[..]].concat();
+        self.before(10, 4, &table).before(10, 9, &elements)
+    }
+
     /// Custom sections before all others, behind them and between.
     pub(crate) fn with_customs(mut self) -> Self {
         let custom = || (0, vec![1, b'a', 10, 1, 0]);
