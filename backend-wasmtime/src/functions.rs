@@ -13,7 +13,7 @@
 use pvf_host_core::backend::FunctionCounts;
 use std::{
     borrow::Cow,
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     ops::Range,
     sync::{
         Arc, Mutex, PoisonError,
@@ -33,6 +33,8 @@ pub(crate) struct Functions {
     earlier: Vec<u8>,
     /// Where in `earlier` each function lies.
     index: BTreeMap<Key, Range<usize>>,
+    /// The same functions by their length.
+    by_len: HashMap<usize, Vec<Key>>,
     /// The functions of this preparation. What is empty is in `earlier`.
     used: Mutex<BTreeMap<Key, Arc<[u8]>>>,
     reused: AtomicU32,
@@ -44,9 +46,14 @@ impl Functions {
     pub(crate) fn new(earlier: Option<&[u8]>) -> Self {
         let earlier = earlier.unwrap_or_default().to_vec();
         let index = index(&earlier).unwrap_or_default();
+        let mut by_len: HashMap<_, Vec<_>> = HashMap::new();
+        for (key, range) in &index {
+            by_len.entry(range.len()).or_default().push(*key);
+        }
         Self {
             earlier,
             index,
+            by_len,
             used: Mutex::default(),
             reused: AtomicU32::new(0),
             compiled: AtomicU32::new(0),
@@ -83,6 +90,12 @@ impl Functions {
     fn earlier(&self, key: &Key) -> Option<&[u8]> {
         self.earlier.get(self.index.get(key)?.clone())
     }
+
+    /// By what an earlier preparation found the same function.
+    fn earlier_keys(&self, function: &[u8]) -> impl Iterator<Item = Key> {
+        let keys = self.by_len.get(&function.len()).into_iter().flatten();
+        keys.copied().filter(move |key| self.earlier(key) == Some(function))
+    }
 }
 
 impl CacheStore for Functions {
@@ -108,8 +121,16 @@ impl CacheStore for Functions {
             // It was given, and could not be read. It is replaced.
             self.reused.fetch_sub(1, Ordering::Relaxed);
         }
+        // A key has something in it of what was compiled before. A function that is here by now is kept under
+        // the keys that it had, so that this does not grow.
+        let keys: Vec<Key> = self.earlier_keys(&function).collect();
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.insert(key, function.into());
+        if keys.is_empty() {
+            used.insert(key, function.into());
+        }
+        for key in keys {
+            used.entry(key).or_default();
+        }
         true
     }
 }
@@ -170,6 +191,16 @@ mod tests {
         assert!(functions.get(&[1; 32]).is_some());
         assert!(functions.insert(&[1; 32], b"good".to_vec()));
         assert_eq!(functions.keep().0, kept(&[(1, b"good")]));
+    }
+
+    #[test]
+    fn what_was_compiled_in_vain_is_kept_as_it_was() {
+        let bytes = kept(&[(1, b"one"), (2, b"two")]);
+        let functions = read(&bytes);
+        assert!(functions.insert(&[9; 32], b"two".to_vec()));
+        let (again, counts) = functions.keep();
+        assert_eq!(again, kept(&[(2, b"two")]));
+        assert_eq!(counts, FunctionCounts { reused: 0, compiled: 1 });
     }
 
     #[test]

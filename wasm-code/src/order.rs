@@ -22,6 +22,10 @@ use wasm_instrument::parity_wasm::elements::{
     ImportCountType, Instruction, Internal, Module, serialize,
 };
 
+/// The longest body, in bytes, of code that is put in order. An engine's parser takes 7,654,321, and each call, of
+/// two bytes, becomes 61 at most.
+const LONGEST: usize = 7_654_321 * 2 / 61;
+
 /// Where the functions of rewritten code go.
 #[derive(Debug, Default)]
 pub(crate) struct Order {
@@ -39,8 +43,11 @@ impl Order {
         let functions = module.code_section().map_or(0, |section| section.bodies().len());
         let thunks = functions.saturating_sub(lens.len());
         let len_of_two = |at: usize| lens.iter().skip(at).take(2).sum::<usize>();
-        // Of what is not found, some is for each thunk, and some for each function between two of them.
-        let spacing = lens.len().isqrt().max(1);
+        // Calls of a number that takes one byte more may be too much for a body that is as long as can be.
+        let thunks = if lens.iter().all(|len| *len <= LONGEST) { thunks } else { 0 };
+        // Of what is not found, some is for each thunk, and some for each function between two of them:
+        // about the square root of their number is best. As a power of two it is the same for an upgrade.
+        let spacing = 1_usize << lens.len().max(1).ilog2().div_ceil(2);
         let starts = (0..lens.len()).step_by(spacing);
         let places = starts.filter_map(|start| {
             (start..lens.len().min(start + spacing)).min_by_key(|at| len_of_two(*at))
@@ -191,14 +198,22 @@ mod tests {
 
     #[test]
     fn the_shortest_two_of_each_stretch_have_a_thunk_before_them() {
-        let is_short = |at: usize| at % 10 == 7 || at % 10 == 8;
-        let (module, order) = limited(&code(100, 3, |at| if is_short(at) { 0 } else { 5 }));
-        assert_eq!(bodies(&module).len(), 134, "a thunk for each third, the last among them");
-        assert_eq!(order.places, [7, 17, 27, 37, 47, 57, 67, 77, 87, 97]);
+        let is_short = |at: usize| at % 16 == 7 || at % 16 == 8;
+        let (module, order) = limited(&code(128, 3, |at| if is_short(at) { 0 } else { 5 }));
+        assert_eq!(bodies(&module).len(), 128 + 44, "a thunk for each third, and the last");
+        assert_eq!(order.places, [7, 23, 39, 55, 71, 87, 103, 119]);
         let new: Vec<_> = numbers(&module).map(|number| order.number(number)).collect();
         assert_eq!(new[7..10], [7, 9, 10], "the thunk is function 8");
-        assert_eq!(new[101..103], [8, 19], "and so on");
-        assert_eq!(new[111..], (111..135).collect::<Vec<_>>(), "the others stay");
+        assert_eq!(new[129..131], [8, 25], "and so on");
+        assert_eq!(new[137..], (137..173).collect::<Vec<_>>(), "the others stay");
+    }
+
+    #[test]
+    fn code_with_a_body_that_could_get_too_long_stays_in_order() {
+        let order = |len| limited(&code(20, 1, |at| if at == 3 { len } else { 0 })).1;
+        // A body has a call, an end, no locals and its own length besides.
+        assert!(!order(LONGEST - 7).places.is_empty());
+        assert!(order(LONGEST - 6).places.is_empty());
     }
 
     #[test]
@@ -214,7 +229,8 @@ mod tests {
     /// What is named by a number is the same function under its new one.
     #[test]
     fn only_numbers_change() {
-        let code = code(50, 2, |at| at * 7 % 11);
+        // Some numbers take one byte before, and two behind.
+        let code = code(200, 2, |at| at * 7 % 11);
         let (old, order) = limited(&code);
         let mut new = old.clone();
         order.put(&mut new);

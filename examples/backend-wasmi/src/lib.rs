@@ -33,7 +33,7 @@ pub const ID: BackendId = BackendId::from_static("wasmi");
 /// What decides whether an artifact can run: the versions of what rewrites code and of the engine,
 /// which `Cargo.toml` has to the digit, and a number that changes whenever this crate makes other
 /// artifacts, or reads them in another way.
-const FINGERPRINT: [&[u8]; 3] = [pvf_wasm_code::VERSION.as_bytes(), b"wasmi 2.0.0", b"2"];
+const FINGERPRINT: [&[u8]; 3] = [pvf_wasm_code::VERSION.as_bytes(), b"wasmi 2.0.0", b"3"];
 
 /// Both halves of the backend. It has no state: everything depends on the parameters.
 #[derive(Debug, Clone, Copy, Default)]

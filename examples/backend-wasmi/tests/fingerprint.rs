@@ -11,6 +11,6 @@ fn the_fingerprint_names_the_engine_that_is_built_in() {
     let (_, behind) = lock.split_once("name = \"wasmi\"\nversion = \"").unwrap();
     let (version, _) = behind.split_once('"').unwrap();
     let engine = format!("wasmi {version}");
-    let parts: [&[u8]; 3] = [pvf_wasm_code::VERSION.as_bytes(), engine.as_bytes(), b"2"];
+    let parts: [&[u8]; 3] = [pvf_wasm_code::VERSION.as_bytes(), engine.as_bytes(), b"3"];
     assert_eq!(fingerprint, backend::Fingerprint::of(&parts));
 }

@@ -194,8 +194,8 @@ impl ArtifactStore {
     /// Keeps the functions of an artifact that was just written beside it. Returns the length of the file
     /// in bytes. What was kept there before is gone in any case.
     ///
-    /// Nobody waits for the disk: should the machine crash before it has all of them, their checksum says
-    /// so, and there is only more to compile.
+    /// Nobody waits for the disk: if the machine crashes before it has all of them, their checksum shows it,
+    /// and there is only more to compile; or what was there before is there again, which is as good.
     pub(crate) fn write_functions(
         &self,
         id: &ArtifactId,

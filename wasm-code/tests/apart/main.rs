@@ -461,8 +461,8 @@ fn much_code_is_divided_and_comes_to_the_same() {
     let large = [[0x41, 0, 0x1a].repeat(20_000), vec![0x10, 2, 0x1a, 0x0b]].concat();
     let mut raw = Raw::default().body(&large);
     for function in 0..3000 {
-        raw =
-            raw.body(&[[0x41, 0, 0x1a].repeat(function % 50), vec![0x10, 0, 0x1a, 0x0b]].concat());
+        raw = raw
+            .body(&[[0x41, 0, 0x1a].repeat(function % 50), vec![0x10, 127, 0x1a, 0x0b]].concat());
     }
     let code = raw.body(&large).all_in_table().build();
     let params = ExecutorParams::default();
