@@ -117,31 +117,31 @@ impl Functions {
         threads: &dyn Threads,
     ) -> Result<Vec<u8>, String> {
         order.put_all_but_bodies(&mut skeleton);
-        let count = self.parts.iter().map(Part::len).sum::<usize>();
+        let own = self.parts.iter().map(Part::len).sum::<usize>();
+        let count = own + order.thunks();
         let code = skeleton.code_section_mut().ok_or("the skeleton has no functions")?;
         if code.bodies().len() < count {
             return Err("the skeleton has too few functions".into());
         }
-        code.bodies_mut().drain(..count);
+        let thunks = code.bodies_mut().drain(..count).skip(own).map(serialize);
+        let thunks = thunks.collect::<Result<_, _>>().map_err(|error| error.to_string())?;
+        let ordered = Ordered { functions: self, order, thunks };
         let skeleton = skeleton.into_bytes().map_err(|error| error.to_string())?;
         let added = CodeSection::find(&skeleton).ok_or("the skeleton can't be read")?;
-        let (between, behind) =
-            added.split_at(order.thunks()).ok_or("the skeleton has too few thunks")?;
-        let ordered = Ordered { functions: self, order, thunks: between };
 
         let parts = ordered.parts();
         let own_len: usize = parts.iter().map(|part| part.len).sum();
         let mut out = added.before.to_vec();
-        push_head(&mut out, count + added.count as usize, own_len + behind.len())
+        push_head(&mut out, count + added.count as usize, own_len + added.content.len())
             .ok_or("the code gets too long")?;
         let head = out;
 
-        let len = head.len() + own_len + behind.len() + added.behind.len();
+        let len = head.len() + own_len + added.content.len() + added.behind.len();
         let mut out = vec![0; len];
         let mut rest = out.as_mut_slice();
         put(&mut rest, &head)?;
         let (mut own, mut rest) = rest.split_at_mut(own_len);
-        put(&mut rest, behind)?;
+        put(&mut rest, added.content)?;
         put(&mut rest, added.behind)?;
         let mut written: Vec<_> = parts.iter().map(|_| Err(String::new())).collect();
         let mut tasks: Vec<Task<'_>> = Vec::with_capacity(parts.len());
@@ -167,7 +167,7 @@ struct Ordered<'a> {
     functions: &'a Functions,
     order: &'a Order,
     /// The thunks that go between them, each with its length.
-    thunks: Vec<&'a [u8]>,
+    thunks: Vec<Vec<u8>>,
 }
 
 /// Some of them.
@@ -197,7 +197,7 @@ impl<'a> Ordered<'a> {
     /// The thunk before a function with its length, or nothing.
     fn thunk_before(&self, function: usize) -> &[u8] {
         let thunk = self.order.thunk_before(function);
-        thunk.and_then(|thunk| self.thunks.get(thunk)).copied().unwrap_or_default()
+        thunk.and_then(|thunk| self.thunks.get(thunk)).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// How long a body gets, without its length.

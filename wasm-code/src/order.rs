@@ -13,7 +13,7 @@
 //! without its number, and so behind thunks. An allocation has no such table at first; a trampoline's
 //! behind that; and an empty one as soon as some other function was compiled, not found. With all
 //! thunks behind all functions it depends on which thread was the quicker what a function finds.
-//! With thunks between them, it is an empty table nearly everywhere, and always.
+//! With thunks between them, it is an empty table nearly everywhere, whichever thread is the quicker.
 //!
 //! But the second function behind a thunk is not found: an empty table becomes of the trampoline's
 //! only if the first was compiled. So thunks are put where functions are small.
@@ -22,8 +22,8 @@ use wasm_instrument::parity_wasm::elements::{
     ImportCountType, Instruction, Internal, Module, serialize,
 };
 
-/// The longest body, in bytes, of code that is put in order. An engine's parser takes 7,654,321, and each call, of
-/// two bytes, becomes 61 at most.
+/// The longest body, in bytes, of code that is put in order. An engine's parser takes 7,654,321, and
+/// each call, of two bytes, becomes 61 at most.
 const LONGEST: usize = 7_654_321 * 2 / 61;
 
 /// Where the functions of rewritten code go.
@@ -43,10 +43,11 @@ impl Order {
         let functions = module.code_section().map_or(0, |section| section.bodies().len());
         let thunks = functions.saturating_sub(lens.len());
         let len_of_two = |at: usize| lens.iter().skip(at).take(2).sum::<usize>();
-        // Calls of a number that takes one byte more may be too much for a body that is as long as can be.
+        // A number that takes one byte more may be too much for a body that is as long as can be.
         let thunks = if lens.iter().all(|len| *len <= LONGEST) { thunks } else { 0 };
-        // Of what is not found, some is for each thunk, and some for each function between two of them:
-        // about the square root of their number is best. As a power of two it is the same for an upgrade.
+        // Of what is not found, some is for each thunk, and some for each function between two of
+        // them: about the square root of their number is best. As a power of two it is most often
+        // the same for an upgrade.
         let spacing = 1_usize << lens.len().max(1).ilog2().div_ceil(2);
         let starts = (0..lens.len()).step_by(spacing);
         let places = starts.filter_map(|start| {

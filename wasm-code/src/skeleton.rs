@@ -112,18 +112,6 @@ impl<'a> CodeSection<'a> {
         found
     }
 
-    /// The first bodies, each with its length, and all others. None when there are not as many.
-    pub(crate) fn split_at(&self, count: usize) -> Option<(Vec<&'a [u8]>, &'a [u8])> {
-        let mut rest = self.content;
-        let mut first = Vec::with_capacity(count);
-        for _ in 0..count {
-            let before = rest;
-            take_counted(&mut rest)?;
-            first.push(before.get(..before.len() - rest.len())?);
-        }
-        Some((first, rest))
-    }
-
     /// The bodies, each without its length. None when they are not as many as they should be.
     fn bodies(&self) -> Option<Vec<&'a [u8]>> {
         let mut rest = self.content;
