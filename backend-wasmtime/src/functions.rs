@@ -121,8 +121,8 @@ impl CacheStore for Functions {
             // It was given, and could not be read. It is replaced.
             self.reused.fetch_sub(1, Ordering::Relaxed);
         }
-        // A key has something in it of what was compiled before. A function that is here by now is kept under
-        // the keys that it had, so that this does not grow.
+        // A key has something in it of what was compiled before. A function that was there earlier is
+        // kept under the keys that it had, under which most of it will be looked for again.
         let keys: Vec<Key> = self.earlier_keys(&function).collect();
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if keys.is_empty() {
