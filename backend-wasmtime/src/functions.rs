@@ -6,17 +6,20 @@
 //!
 //! # Format
 //!
-//! The byte 1, then for each function, ordered by key: the key, the length of what Wasmtime has made of the
-//! function, as a little-endian `u32`, and that. Bytes in any other form are as good as none: whoever
-//! compromised a preparation has written them.
+//! The byte 1, then for each function, in the order in which they were asked for: the key, the length of
+//! what Wasmtime has made of the function, as a little-endian `u32`, and that. If a key comes again, what
+//! follows it there counts. Bytes in any other form are as good as none: whoever compromised a preparation
+//! has written them.
 
-use pvf_host_core::backend::FunctionCounts;
+use pvf_host_core::backend::{Bytes, FunctionCounts};
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
+    fmt,
+    io::{self, BufWriter, Write},
     ops::Range,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -30,21 +33,29 @@ type Key = [u8; 32];
 /// What one preparation finds, and what it keeps.
 #[derive(Debug)]
 pub(crate) struct Functions {
-    earlier: Vec<u8>,
+    earlier: Bytes,
     /// Where in `earlier` each function lies.
     index: BTreeMap<Key, Range<usize>>,
     /// The same functions by their length.
     by_len: HashMap<usize, Vec<Key>>,
-    /// The functions of this preparation. What is empty is in `earlier`.
-    used: Mutex<BTreeMap<Key, Arc<[u8]>>>,
+    used: Mutex<Used>,
     reused: AtomicU32,
     compiled: AtomicU32,
 }
 
+/// The functions of this preparation.
+#[derive(Debug)]
+struct Used {
+    /// What is empty is in `earlier`.
+    functions: BTreeMap<Key, Arc<[u8]>>,
+    /// All of them are written here.
+    kept: Kept,
+}
+
 impl Functions {
-    /// Begins with what an earlier preparation has kept.
-    pub(crate) fn new(earlier: Option<&[u8]>) -> Self {
-        let earlier = earlier.unwrap_or_default().to_vec();
+    /// Begins with what an earlier preparation has kept, and keeps what a later one may need.
+    pub(crate) fn new(earlier: Option<Bytes>, kept: impl Write + Send + 'static) -> Self {
+        let earlier = earlier.unwrap_or_default();
         let index = index(&earlier).unwrap_or_default();
         let mut by_len: HashMap<_, Vec<_>> = HashMap::new();
         for (key, range) in &index {
@@ -54,37 +65,23 @@ impl Functions {
             earlier,
             index,
             by_len,
-            used: Mutex::default(),
+            used: Mutex::new(Used { functions: BTreeMap::new(), kept: Kept::new(Box::new(kept)) }),
             reused: AtomicU32::new(0),
             compiled: AtomicU32::new(0),
         }
     }
 
-    /// What this preparation keeps, and how much of it was there before.
-    pub(crate) fn keep(&self) -> (Vec<u8>, FunctionCounts) {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let functions = || {
-            used.iter().filter_map(|(key, function)| {
-                let function = match function.is_empty() {
-                    true => self.earlier(key).unwrap_or_default(),
-                    false => function,
-                };
-                Some((key, u32::try_from(function.len()).ok()?, function))
-            })
-        };
-        let lens = functions().map(|(key, len, _)| key.len() + size_of_val(&len) + len as usize);
-        let mut bytes = Vec::with_capacity(1 + lens.sum::<usize>());
-        bytes.push(VERSION);
-        for (key, len, function) in functions() {
-            bytes.extend_from_slice(key);
-            bytes.extend_from_slice(&len.to_le_bytes());
-            bytes.extend_from_slice(function);
-        }
-        let counts = FunctionCounts {
+    /// Nothing more will be asked for. Gives how much was there before.
+    pub(crate) fn finish(&self) -> FunctionCounts {
+        self.used().kept.finish();
+        FunctionCounts {
             reused: self.reused.load(Ordering::Relaxed),
             compiled: self.compiled.load(Ordering::Relaxed),
-        };
-        (bytes, counts)
+        }
+    }
+
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn earlier(&self, key: &Key) -> Option<&[u8]> {
@@ -98,19 +95,26 @@ impl Functions {
     }
 }
 
+impl Used {
+    /// Keeps an earlier function.
+    fn keep_earlier(&mut self, key: Key, function: &[u8]) {
+        self.functions.entry(key).or_insert_with(|| {
+            self.kept.push(&key, function);
+            Arc::default()
+        });
+    }
+}
+
 impl CacheStore for Functions {
     fn get(&self, key: &[u8]) -> Option<Cow<'_, [u8]>> {
         let key = Key::try_from(key).ok()?;
         if let Some(function) = self.earlier(&key) {
             self.reused.fetch_add(1, Ordering::Relaxed);
-            let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-            used.entry(key).or_default();
+            self.used().keep_earlier(key, function);
             return Some(function.into());
         }
         // Code has many functions that are equal but for what they call.
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let function = used.get(&key)?.clone();
-        drop(used);
+        let function = self.used().functions.get(&key)?.clone();
         Some(function.to_vec().into())
     }
 
@@ -124,14 +128,61 @@ impl CacheStore for Functions {
         // A key has something in it of what was compiled before. A function that was there earlier is
         // kept under the keys that it had, under which most of it will be looked for again.
         let keys: Vec<Key> = self.earlier_keys(&function).collect();
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        if keys.is_empty() {
-            used.insert(key, function.into());
+        let mut used = self.used();
+        for key in &keys {
+            used.keep_earlier(*key, &function);
         }
-        for key in keys {
-            used.entry(key).or_default();
+        if keys.is_empty() {
+            used.kept.push(&key, &function);
+            used.functions.insert(key, function.into());
         }
         true
+    }
+}
+
+/// Writes functions as they come. If that fails, whoever reads them is not told: the host discards them.
+struct Kept(Option<BufWriter<Box<dyn Write + Send>>>);
+
+impl Kept {
+    /// So much at a time: little enough to be still near when it is copied.
+    const BUFFER: usize = 1 << 16;
+
+    fn new(output: Box<dyn Write + Send>) -> Self {
+        let mut kept = Self(Some(BufWriter::with_capacity(Self::BUFFER, output)));
+        kept.write(|output| output.write_all(&[VERSION]));
+        kept
+    }
+
+    fn push(&mut self, key: &Key, function: &[u8]) {
+        let Ok(len) = u32::try_from(function.len()) else { return };
+        self.write(|output| {
+            output.write_all(key)?;
+            output.write_all(&len.to_le_bytes())?;
+            output.write_all(function)
+        });
+    }
+
+    fn finish(&mut self) {
+        self.write(Write::flush);
+    }
+
+    /// Nothing is written any more as soon as something could not be.
+    fn write(
+        &mut self,
+        write: impl FnOnce(&mut BufWriter<Box<dyn Write + Send>>) -> io::Result<()>,
+    ) {
+        if let Some(output) = &mut self.0
+            && write(output).is_err()
+        {
+            // What was to follow is not written either, as it would be if this were dropped.
+            let _ = self.0.take().map(BufWriter::into_parts);
+        }
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Kept").field("is_whole", &self.0.is_some()).finish()
     }
 }
 
@@ -145,8 +196,8 @@ fn index(bytes: &[u8]) -> Option<BTreeMap<Key, Range<usize>>> {
         let len = u32::from_le_bytes(*len) as usize;
         let start = bytes.len() - behind.len();
         rest = behind.get(len..)?;
-        // They are in order, and an empty one is none.
-        if len == 0 || index.last_key_value().is_some_and(|(last, _)| last >= key) {
+        // An empty one is none.
+        if len == 0 {
             return None;
         }
         index.insert(*key, start..start + len);
@@ -158,49 +209,109 @@ fn index(bytes: &[u8]) -> Option<BTreeMap<Key, Range<usize>>> {
 mod tests {
     use super::*;
 
-    fn kept(functions: &[(u8, &[u8])]) -> Vec<u8> {
-        let kept = Functions::new(None);
+    /// What is written to it can be read here.
+    #[derive(Debug, Clone, Default)]
+    struct Output(Arc<Mutex<Vec<u8>>>);
+
+    impl Output {
+        fn bytes(&self) -> Bytes {
+            self.0.lock().unwrap().clone().into()
+        }
+    }
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn kept(functions: &[(u8, &[u8])]) -> Bytes {
+        let output = Output::default();
+        let kept = Functions::new(None, output.clone());
         for (key, function) in functions {
             assert!(kept.insert(&[*key; 32], function.to_vec()));
         }
-        kept.keep().0
+        kept.finish();
+        output.bytes()
     }
 
-    fn read(bytes: &[u8]) -> Functions {
-        Functions::new(Some(bytes))
+    fn read(bytes: Bytes) -> (Functions, Output) {
+        let output = Output::default();
+        (Functions::new(Some(bytes), output.clone()), output)
     }
 
     #[test]
     fn what_is_kept_is_found_as_it_was_and_kept_again_if_it_was_of_use() {
         let bytes = kept(&[(2, b"two"), (1, b"one"), (3, b"three")]);
-        let functions = read(&bytes);
+        let (functions, output) = read(bytes);
         assert_eq!(functions.get(&[1; 32]).unwrap(), &b"one"[..]);
         assert_eq!(functions.get(&[3; 32]).unwrap(), &b"three"[..]);
         assert_eq!(functions.get(&[3; 32]).unwrap(), &b"three"[..]);
         assert_eq!(functions.get(&[4; 32]), None);
         assert!(functions.insert(&[4; 32], b"four".to_vec()));
         assert_eq!(functions.get(&[4; 32]).unwrap(), &b"four"[..]);
-        let (again, counts) = functions.keep();
-        assert_eq!(again, kept(&[(1, b"one"), (3, b"three"), (4, b"four")]));
-        assert_eq!(counts, FunctionCounts { reused: 3, compiled: 1 });
+        assert_eq!(functions.finish(), FunctionCounts { reused: 3, compiled: 1 });
+        assert_eq!(output.bytes(), kept(&[(1, b"one"), (3, b"three"), (4, b"four")]));
     }
 
     #[test]
     fn what_could_not_be_read_is_replaced() {
-        let functions = read(&kept(&[(1, b"bad")]));
+        let (functions, output) = read(kept(&[(1, b"bad")]));
         assert!(functions.get(&[1; 32]).is_some());
         assert!(functions.insert(&[1; 32], b"good".to_vec()));
-        assert_eq!(functions.keep().0, kept(&[(1, b"good")]));
+        assert_eq!(functions.finish(), FunctionCounts { reused: 0, compiled: 1 });
+        assert_eq!(output.bytes(), kept(&[(1, b"bad"), (1, b"good")]));
+        let (functions, _) = read(output.bytes());
+        assert_eq!(functions.get(&[1; 32]).unwrap(), &b"good"[..]);
     }
 
     #[test]
     fn what_was_compiled_in_vain_is_kept_as_it_was() {
         let bytes = kept(&[(1, b"one"), (2, b"two"), (3, b"two")]);
-        let functions = read(&bytes);
+        let (functions, output) = read(bytes);
         assert!(functions.insert(&[9; 32], b"two".to_vec()));
-        let (again, counts) = functions.keep();
-        assert_eq!(again, kept(&[(2, b"two"), (3, b"two")]));
-        assert_eq!(counts, FunctionCounts { reused: 0, compiled: 1 });
+        assert!(functions.insert(&[8; 32], b"two".to_vec()));
+        assert_eq!(functions.finish(), FunctionCounts { reused: 0, compiled: 2 });
+        assert_eq!(output.bytes(), kept(&[(2, b"two"), (3, b"two")]));
+    }
+
+    #[test]
+    fn nothing_is_written_behind_what_could_not_be() {
+        /// Takes so many bytes.
+        struct Full(usize, Output);
+
+        impl Write for Full {
+            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+                if bytes.len() > self.0 {
+                    return Err(io::ErrorKind::StorageFull.into());
+                }
+                self.0 -= bytes.len();
+                self.1.write(bytes)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let output = Output::default();
+        let functions = Functions::new(None, Full(1000, output.clone()));
+        let (long, short) = (vec![1; 2 * Kept::BUFFER], b"short");
+        assert!(functions.insert(&[1; 32], long.clone()));
+        assert!(functions.insert(&[2; 32], short.to_vec()));
+        // They are found nevertheless.
+        assert_eq!(functions.get(&[1; 32]).unwrap(), long);
+        assert_eq!(functions.get(&[2; 32]).unwrap(), &short[..]);
+        assert_eq!(functions.finish(), FunctionCounts { reused: 0, compiled: 2 });
+        drop(functions);
+        assert_eq!(
+            output.bytes(),
+            [&[VERSION][..], &[1; 32], &(2_u32 << 16).to_le_bytes()].concat()
+        );
     }
 
     #[test]
@@ -218,11 +329,10 @@ mod tests {
             ("a length beyond the end", [vec![1], function(1, 1)].concat()),
             ("the longest length", [vec![1], function(1, u32::MAX), vec![0; 100]].concat()),
             ("an empty function", [vec![1], function(1, 0)].concat()),
-            ("a key twice", [vec![1], function(1, 1), vec![7], function(1, 1), vec![7]].concat()),
-            ("out of order", [vec![1], function(2, 1), vec![7], function(1, 1), vec![7]].concat()),
+            ("one behind a good one", [vec![1], function(1, 1), vec![7], function(1, 9)].concat()),
         ] {
             assert_eq!(index(&bytes), None, "{what}");
-            assert_eq!(read(&bytes).get(&[1; 32]), None, "{what}");
+            assert_eq!(read(bytes.into()).0.get(&[1; 32]), None, "{what}");
         }
     }
 }

@@ -37,12 +37,12 @@ mod prepare;
 
 use pvf_host_core::{
     backend::{
-        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Execute, LoadError,
+        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Bytes, Execute, LoadError,
         LoadedArtifact, Preparation, Prepare,
     },
     primitives::ExecutorParams,
 };
-use std::io;
+use std::io::{self, Write};
 
 /// The name of this backend.
 pub const ID: BackendId = BackendId::from_static("wasmtime");
@@ -90,9 +90,10 @@ impl Prepare for Wasmtime {
         &self,
         code: &[u8],
         params: &ExecutorParams,
-        earlier: Option<&[u8]>,
+        earlier: Option<Bytes>,
+        kept: Box<dyn Write + Send>,
     ) -> Result<Preparation, BackendPrepareError> {
-        prepare::prepare_reusing(code, params, earlier)
+        prepare::prepare_reusing(code, params, earlier, kept)
     }
 
     fn check_runtime_construction(

@@ -7,11 +7,11 @@
 
 use crate::{engine, error, functions::Functions};
 use pvf_host_core::{
-    backend::{BackendPrepareError, LoadError, Preparation},
+    backend::{BackendPrepareError, Bytes, LoadError, Preparation},
     primitives::ExecutorParams,
 };
 use pvf_wasm_code::{Code, CompileError, Task, Threads};
-use std::{num::NonZeroUsize, sync::Arc};
+use std::{io::Write, num::NonZeroUsize, sync::Arc};
 use wasmtime::{Engine, Module};
 
 /// The threads in which Wasmtime compiles, see [`start_threads`](crate::Wasmtime).
@@ -44,18 +44,18 @@ pub(crate) fn prepare(
     prepare_with(code, params, || engine::engine(params))
 }
 
-/// Checks, rewrites and compiles the code, with what an earlier preparation has kept, and with
-/// something to keep. The code is read once for all.
+/// Checks, rewrites and compiles the code, with what an earlier preparation has kept, and with a place for
+/// what this one keeps. The code is read once for all.
 pub(crate) fn prepare_reusing(
     code: &[u8],
     params: &ExecutorParams,
-    earlier: Option<&[u8]>,
+    earlier: Option<Bytes>,
+    kept: Box<dyn Write + Send>,
 ) -> Result<Preparation, BackendPrepareError> {
-    let functions = Arc::new(Functions::new(earlier));
+    let functions = Arc::new(Functions::new(earlier, kept));
     let artifact =
         prepare_with(code, params, || engine::engine_reusing(params, functions.clone()))?;
-    let (functions, counts) = functions.keep();
-    Ok(Preparation::from(artifact).with_functions(functions).with_counts(counts))
+    Ok(Preparation::from(artifact).with_counts(functions.finish()))
 }
 
 /// Rewrites the code, and compiles it with that engine.

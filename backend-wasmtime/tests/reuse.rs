@@ -5,7 +5,7 @@ mod common;
 use common::{params, prepare};
 use pvf_backend_wasmtime::Wasmtime;
 use pvf_host_core::{
-    backend::{FunctionCounts, Preparation, Prepare},
+    backend::{Artifact, Bytes, FunctionCounts, Preparation, Prepare, memory_file},
     primitives::{ExecutorParam, ExecutorParams, compression},
 };
 use std::{collections::BTreeSet, fmt::Write, fs, path::Path};
@@ -13,18 +13,37 @@ use wasm_instrument::parity_wasm::elements::{
     Func, FuncBody, Instruction, Instructions, Module, Section, deserialize_buffer,
 };
 
-/// Prepares in one thread, where what is compiled when is the same each time.
-fn reusing(code: &[u8], params: &ExecutorParams, earlier: Option<&[u8]>) -> Preparation {
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    pool.install(|| Wasmtime.prepare_reusing(code, params, earlier)).unwrap()
+/// What a preparation came to.
+#[derive(PartialEq)]
+struct Prepared {
+    artifact: Vec<u8>,
+    counts: FunctionCounts,
+    functions: Bytes,
 }
 
-fn counts(preparation: &Preparation) -> FunctionCounts {
-    preparation.counts.expect("functions are kept")
+/// Prepares in so many threads.
+fn prepare_in(
+    threads: usize,
+    code: &[u8],
+    params: &ExecutorParams,
+    earlier: Option<&Bytes>,
+) -> Prepared {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+    let output = memory_file("kept").unwrap();
+    let kept = Box::new(output.try_clone().unwrap());
+    let prepared = pool.install(|| Wasmtime.prepare_reusing(code, params, earlier.cloned(), kept));
+    let Preparation { artifact, counts, .. } = prepared.unwrap();
+    let functions = Artifact::seal(output).unwrap().into_bytes();
+    Prepared { artifact, counts: counts.expect("functions are kept"), functions }
+}
+
+/// Prepares in one thread, where what is compiled when is the same each time.
+fn reusing(code: &[u8], params: &ExecutorParams, earlier: Option<&Bytes>) -> Prepared {
+    prepare_in(1, code, params, earlier)
 }
 
 /// The functions that were kept, each once. What they are found by depends on what was compiled when.
-fn kept(preparation: &Preparation) -> BTreeSet<&[u8]> {
+fn kept(preparation: &Prepared) -> BTreeSet<&[u8]> {
     let mut functions = BTreeSet::new();
     let mut rest = &preparation.functions[1..];
     while let Some((_key, behind)) = rest.split_first_chunk::<32>() {
@@ -75,8 +94,8 @@ fn a_successor_gets_the_same_artifact_and_little_but_what_changed_is_compiled() 
     const COUNT: u32 = 500;
     let none = ExecutorParams::default();
     let first = reusing(&functions(COUNT, |_| false), &none, None);
-    assert_eq!(counts(&first).reused, 0);
-    let all = counts(&first).compiled;
+    assert_eq!(first.counts.reused, 0);
+    let all = first.counts.compiled;
     for (changes, changed) in [
         (0, Box::new(|_| false) as Box<dyn Fn(u32) -> bool>),
         (10, Box::new(|at| at % 50 == 1)),
@@ -86,13 +105,13 @@ fn a_successor_gets_the_same_artifact_and_little_but_what_changed_is_compiled() 
         let full = prepare(&code, &none).unwrap();
         let second = reusing(&code, &none, Some(&first.functions));
         assert!(second.artifact == full.bytes(), "{changes}");
-        let compiled = counts(&second).compiled;
+        let compiled = second.counts.compiled;
         assert!((changes..=changes + in_vain(COUNT)).contains(&compiled), "{changes}: {compiled}");
         // What is kept is what a preparation in full would have kept.
         assert!(kept(&second) == kept(&reusing(&code, &none, None)), "{changes}");
         let third = reusing(&code, &none, Some(&second.functions));
         assert!(third.artifact == full.bytes() && kept(&third) == kept(&second), "{changes}");
-        assert!(counts(&third).compiled <= in_vain(COUNT), "{changes}");
+        assert!(third.counts.compiled <= in_vain(COUNT), "{changes}");
     }
     assert!(all >= COUNT);
 }
@@ -126,7 +145,7 @@ fn code_with_more_functions_reuses_those_that_have_moved() {
     let code = module.into_bytes().unwrap();
     let second = reusing(&code, &none, Some(&first.functions));
     assert!(second.artifact == prepare(&code, &none).unwrap().bytes());
-    assert!(counts(&second).compiled <= 3 + in_vain(300), "{:?}", counts(&second));
+    assert!(second.counts.compiled <= 3 + in_vain(300), "{:?}", second.counts);
 }
 
 #[test]
@@ -134,13 +153,11 @@ fn the_same_code_in_any_number_of_threads_has_the_same_artifact() {
     let none = ExecutorParams::default();
     let code = functions(300, |_| false);
     let full = prepare(&code, &none).unwrap();
-    let mut earlier: Option<Vec<u8>> = None;
+    let mut earlier = None;
     for threads in [1, 2, 8, 3] {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let given = earlier.as_deref();
-        let preparation = pool.install(|| Wasmtime.prepare_reusing(&code, &none, given)).unwrap();
-        assert!(preparation.artifact == full.bytes(), "{threads}");
-        earlier = Some(preparation.functions);
+        let prepared = prepare_in(threads, &code, &none, earlier.as_ref());
+        assert!(prepared.artifact == full.bytes(), "{threads}");
+        earlier = Some(prepared.functions);
     }
 }
 
@@ -166,7 +183,7 @@ fn a_guest_gets_the_same_artifact_whosever_functions_it_is_given() {
             assert!(first.artifact == prepare(code, params).unwrap().bytes());
             let second = reusing(code, params, Some(&first.functions));
             assert!(second.artifact == first.artifact && kept(&second) == kept(&first));
-            assert!(counts(&second).compiled <= counts(&first).compiled / 4);
+            assert!(second.counts.compiled <= first.counts.compiled / 4);
             given.push(first.functions);
         }
     }
@@ -184,7 +201,7 @@ fn bytes_that_are_no_functions_are_as_good_as_none() {
     let first = reusing(&code, &none, None);
     let cut = &first.functions[..first.functions.len() - 1];
     for bytes in [&b"nonsense"[..], &[1], &[0; 1000], &[255; 1000], cut] {
-        assert!(reusing(&code, &none, Some(bytes)) == first);
+        assert!(reusing(&code, &none, Some(&Bytes::copy_from_slice(bytes))) == first);
     }
 }
 
@@ -214,11 +231,11 @@ fn a_real_runtime_gets_the_same_artifact_and_little_is_compiled_when_little_chan
         assert!(first.artifact == prepare(&code, &none).unwrap().bytes(), "{name}");
         let second = reusing(&code, &none, Some(&first.functions));
         assert!(second.artifact == first.artifact && kept(&second) == kept(&first), "{name}");
-        assert!(counts(&second).compiled <= counts(&first).compiled / 20, "{name}");
+        assert!(second.counts.compiled <= first.counts.compiled / 20, "{name}");
         let (code, count) = upgraded(&code, 50);
         let second = reusing(&code, &none, Some(&first.functions));
         assert!(second.artifact == prepare(&code, &none).unwrap().bytes(), "{name}");
-        let FunctionCounts { reused, compiled } = counts(&second);
+        let FunctionCounts { reused, compiled } = second.counts;
         // Some of those that changed are equal still, and some call one that needs more of the stack now.
         assert!(compiled > 0 && compiled as usize <= count * 6 / 100, "{name}: {compiled}");
         assert!(

@@ -3,10 +3,10 @@
 use arbitrary::{Arbitrary, Unstructured};
 use pvf_backend_wasmtime::Wasmtime;
 use pvf_host_core::{
-    backend::{Artifact, BackendPrepareError, Prepare},
+    backend::{Artifact, BackendPrepareError, Bytes, Prepare},
     primitives::{ExecutorParam, ExecutorParams},
 };
-use std::sync::LazyLock;
+use std::{io, sync::LazyLock};
 use wasm_smith::{Config, Module};
 
 const HEADER: &[u8; 8] = b"\0asm\x01\0\0\0";
@@ -34,7 +34,9 @@ pub fn functions(data: &[u8]) {
         Wasmtime.prepare(CODE, &ExecutorParams::default()).expect("it is valid code")
     });
     let params = ExecutorParams::default();
-    let prepared = Wasmtime.prepare_reusing(CODE, &params, Some(data)).expect("it is valid code");
+    let earlier = Some(Bytes::copy_from_slice(data));
+    let prepared = Wasmtime.prepare_reusing(CODE, &params, earlier, Box::new(io::sink()));
+    let prepared = prepared.expect("it is valid code");
     assert!(prepared.artifact == *IN_FULL, "what is kept changes no artifact");
     // Nobody finds a key, which is a hash, by accident.
     assert_eq!(prepared.counts.map(|counts| counts.reused), Some(0));

@@ -85,8 +85,9 @@ impl Store {
     ///
     /// When the disk refuses it.
     pub fn write(&self, id: &ArtifactId, artifact: &Artifact) -> Result<u64, String> {
-        let written = self.0.write(id, artifact, &CodePrefix::of(b""), PrepareCost::default());
-        written.map_err(|error| error.to_string())
+        let (prefix, cost) = (CodePrefix::of(b""), PrepareCost::default());
+        let written = self.0.write(id, artifact, None, &prefix, cost);
+        written.map(|sizes| sizes.artifact).map_err(|error| error.to_string())
     }
 
     /// Reads an artifact into memory of its own.

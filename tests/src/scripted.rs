@@ -12,7 +12,7 @@ use crate::{
 use parity_scale_codec::{Decode, DecodeAll, Encode};
 use pvf_host_core::{
     backend::{
-        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Execute, ExecuteError,
+        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Bytes, Execute, ExecuteError,
         Fingerprint, FunctionCounts, GuestLog, LoadError, LoadedArtifact, LogLevel, MachineError,
         Preparation, Prepare, RuntimeConstructionError,
     },
@@ -22,7 +22,7 @@ use pvf_host_core::{
 use rustix::process::Signal;
 use std::{
     hint::black_box,
-    io,
+    io::{self, Write},
     sync::{Mutex, OnceLock, PoisonError, mpsc},
     thread,
     time::Duration,
@@ -151,11 +151,12 @@ impl Prepare for Scripted {
         &self,
         code: &[u8],
         params: &ExecutorParams,
-        earlier: Option<&[u8]>,
+        earlier: Option<Bytes>,
+        mut kept: Box<dyn Write + Send>,
     ) -> Result<Preparation, BackendPrepareError> {
         self.prevalidate(code, params)?;
         let preparation = Preparation::from(self.prepare(code, params)?);
-        let kept = match script(code).map(|script| script.prepare) {
+        let count = match script(code).map(|script| script.prepare) {
             Some(OnPrepare::KeepFunctions(bytes)) => bytes,
             Some(OnPrepare::PanicIfReusing) if earlier.is_some() => panic!("as scripted"),
             Some(OnPrepare::PanicIfReusing) => 100,
@@ -164,8 +165,10 @@ impl Prepare for Scripted {
         let earlier = earlier.unwrap_or_default();
         assert!(earlier.iter().all(|byte| *byte == FUNCTION), "not what was kept");
         let counts = FunctionCounts { reused: earlier.len() as u32, compiled: 1 };
-        let functions = vec![FUNCTION; kept as usize];
-        Ok(preparation.with_functions(functions).with_counts(counts))
+        kept.write_all(&vec![FUNCTION; count as usize]).map_err(|error| {
+            BackendPrepareError::Compilation(format!("can't keep functions: {error}"))
+        })?;
+        Ok(preparation.with_counts(counts))
     }
 
     fn check_runtime_construction(

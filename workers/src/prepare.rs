@@ -9,7 +9,7 @@ use crate::{
 };
 use parity_scale_codec::{Decode, Encode};
 use pvf_host_core::{
-    backend::{self, Artifact, BackendDescriptor, FunctionCounts, Preparation, memory_file},
+    backend::{self, Artifact, BackendDescriptor, Bytes, FunctionCounts, Preparation, memory_file},
     failpoint::{self, Point},
     primitives::compression,
     worker::{
@@ -27,6 +27,7 @@ use std::{
     io::{self, Write},
     os::fd::{AsFd, FromRawFd, OwnedFd},
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -96,7 +97,7 @@ fn prepare(
         Err(error) => return Ok(Err(failed(error.to_string()))),
     };
     let files = || {
-        let earlier = earlier.map(Artifact::from_sealed).transpose()?;
+        let earlier = earlier.map(Artifact::from_sealed).transpose()?.map(Artifact::into_bytes);
         let outputs = [memory_file("pvf-artifact")?, memory_file("pvf-functions")?];
         Ok::<_, io::Error>((Artifact::from_sealed(code)?, earlier, outputs))
     };
@@ -113,7 +114,6 @@ fn prepare(
         let compile = |socket| {
             // SAFETY: they were put there when the job gave up all others.
             let outputs = confine::OUTPUTS.map(|fd| File::from(OwnedFd::from_raw_fd(fd)));
-            let earlier = earlier.as_ref().map(Artifact::bytes);
             run_job(&socket, confinement, descriptor, request, code.bytes(), earlier, outputs)
         };
         Job::fork(MAX_FRAME, enter, compile)
@@ -163,7 +163,7 @@ fn run_job(
     descriptor: &BackendDescriptor,
     request: &PrepareRequest,
     code: &[u8],
-    earlier: Option<&[u8]>,
+    earlier: Option<Bytes>,
     outputs: [File; 2],
 ) -> Infallible {
     if let Err(error) = start_threads(socket, confinement, descriptor, request.memory_limit) {
@@ -180,12 +180,12 @@ fn run_job(
     socket.answer(Answer { result, steps })
 }
 
-/// Leaves the artifact in the first output, sealed, and what is to be kept of its functions in the second.
+/// Leaves the artifact in the first output, and in the second what the backend keeps for later, both sealed.
 fn compile(
     descriptor: &BackendDescriptor,
     request: &PrepareRequest,
     code: &[u8],
-    earlier: Option<&[u8]>,
+    earlier: Option<Bytes>,
     [mut output, functions_output]: [File; 2],
     steps: &mut PrepareJobSteps,
 ) -> Result<Option<FunctionCounts>, PrepareJobError> {
@@ -197,11 +197,12 @@ fn compile(
         steps.decompress = start.elapsed();
     }
     let backend = descriptor.prepare;
+    let functions = Functions::new(functions_output);
     let start = Instant::now();
-    let prepared = backend.prepare_reusing(&code, &request.params, earlier);
+    let prepared =
+        backend.prepare_reusing(&code, &request.params, earlier, Box::new(functions.clone()));
     steps.compile = start.elapsed();
-    let Preparation { artifact, functions, counts, .. } =
-        prepared.map_err(PrepareJobError::Backend)?;
+    let Preparation { artifact, counts, .. } = prepared.map_err(PrepareJobError::Backend)?;
     let artifact = output
         .write_all(&artifact)
         .and_then(|()| Artifact::seal(output))
@@ -212,14 +213,56 @@ fn compile(
         steps.check = start.elapsed();
         checked.map_err(PrepareJobError::Unloadable)?;
     }
-    keep(&functions, functions_output);
+    functions.seal();
     Ok(counts)
 }
 
-/// Leaves functions to be kept, sealed. If that fails, nothing is kept.
-fn keep(functions: &[u8], mut output: File) {
-    if !functions.is_empty() && functions.len() as u64 <= Artifact::MAX_LEN {
-        let _ = output.write_all(functions).and_then(|()| Artifact::seal(output));
+/// Where a backend leaves compiled functions for later preparations.
+#[derive(Clone)]
+struct Functions(Arc<Mutex<FunctionsFile>>);
+
+struct FunctionsFile {
+    file: File,
+    /// How much more may be written. None if something could not be.
+    room: Option<u64>,
+}
+
+impl Functions {
+    fn new(file: File) -> Self {
+        Self(Arc::new(Mutex::new(FunctionsFile { file, room: Some(Artifact::MAX_LEN) })))
+    }
+
+    fn file(&self) -> MutexGuard<'_, FunctionsFile> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends it. What is not whole stays unsealed, and is not kept; nor is what is empty.
+    fn seal(&self) {
+        let file = self.file();
+        if file.room.is_some() {
+            let _ = file.file.try_clone().and_then(Artifact::seal);
+        }
+    }
+}
+
+impl Write for Functions {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut file = self.file();
+        let left = file.room.and_then(|room| room.checked_sub(bytes.len() as u64));
+        let written = match left {
+            Some(_) => file.file.write(bytes),
+            None => Err(io::ErrorKind::FileTooLarge.into()),
+        };
+        file.room = match &written {
+            Ok(len) => file.room.map(|room| room - *len as u64),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => file.room,
+            Err(_) => None,
+        };
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -27,6 +27,7 @@ use std::{
         unix::fs::{DirBuilderExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
+    thread::{self, ScopedJoinHandle},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -243,7 +244,7 @@ fn lock_patiently(directory: &OwnedFd) -> Result<(), Errno> {
     let start = Instant::now();
     loop {
         match rustix::fs::flock(directory, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) if start.elapsed() < PATIENCE => std::thread::sleep(INTERVAL),
+            Err(Errno::WOULDBLOCK) if start.elapsed() < PATIENCE => thread::sleep(INTERVAL),
             result => return result,
         }
     }
@@ -263,6 +264,32 @@ pub(super) fn write_file(directory: &Path, path: &Path, parts: &[&[u8]]) -> io::
     File::open(directory)
         .and_then(|directory| directory.sync_all())
         .map_err(|error| naming("sync", directory, &error))
+}
+
+/// Does the same, and something else while it waits for the disk. That is not done if the file can't even
+/// be written.
+///
+/// The directory is not synced: if the machine crashes within seconds, the file may be gone, but there is
+/// never a part of it.
+pub(super) fn write_file_while(
+    directory: &Path,
+    path: &Path,
+    parts: &[&[u8]],
+    meanwhile: impl FnOnce(),
+) -> io::Result<()> {
+    place_file(directory, path, parts, |file| {
+        failpoint::reach(Point::HostSync)?;
+        thread::scope(|scope| {
+            let sync = || file.sync_all();
+            let syncing = thread::Builder::new().name("sync".into()).spawn_scoped(scope, sync);
+            meanwhile();
+            match syncing.map(ScopedJoinHandle::join) {
+                Ok(synced) => synced.unwrap_or_else(|_| Err(io::Error::other("a panic"))),
+                // The kernel has no thread to give.
+                Err(_) => sync(),
+            }
+        })
+    })
 }
 
 /// Does the same without waiting for the disk. After a crash of the machine there may be some of it.

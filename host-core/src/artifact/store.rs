@@ -5,7 +5,7 @@ use super::{
     ArtifactId, CacheLock, Environment, EnvironmentDirectory,
     cache::{
         CacheEntry, EntryContent, EntryProblem, naming, open_file, remove_if_there,
-        remove_temporary_files, temporary_file, write_file, write_file_unsynced,
+        remove_temporary_files, temporary_file, write_file, write_file_unsynced, write_file_while,
     },
     format::{
         BackendVersion, Checksum, ChecksumKey, HEADER_LEN, Header, HeaderError, PrepareCost,
@@ -52,6 +52,14 @@ pub(crate) struct StoredArtifact {
     pub(crate) artifact: Artifact,
     pub(crate) checksum: Checksum,
     pub(crate) key: ChecksumKey,
+}
+
+/// How long the files are that belong to an artifact, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FileSizes {
+    pub(crate) artifact: u64,
+    /// Zero if no functions are kept.
+    pub(crate) functions: u64,
 }
 
 /// Why an artifact could not be read.
@@ -158,15 +166,16 @@ impl ArtifactStore {
         }
     }
 
-    /// Writes an artifact, so that after a crash at any moment there is all of it or nothing.
-    /// Returns the length of the file in bytes.
+    /// Writes an artifact, so that after a crash at any moment there is all of it or nothing. If `functions`
+    /// are to be kept with it, they are written while it waits for the disk. That they can't be is no error.
     pub(crate) fn write(
         &self,
         id: &ArtifactId,
         artifact: &Artifact,
+        functions: Option<&Artifact>,
         code_prefix: &CodePrefix,
         cost: PrepareCost,
-    ) -> io::Result<u64> {
+    ) -> io::Result<FileSizes> {
         let key = self.directory.checksum_key(id);
         let payload = artifact.bytes();
         let header = Header {
@@ -178,7 +187,22 @@ impl ArtifactStore {
         };
         let len = (HEADER_LEN + payload.len()) as u64;
         let path = self.directory.artifact_path(id);
-        let written = self.write_file(&path, &[&header.to_bytes(id, &key), payload]);
+        let mut functions_len = 0;
+        let keep = || {
+            // Without them, there is only more to compile later.
+            functions_len = self.write_functions(id, functions).unwrap_or_else(|error| {
+                tracing::debug!(artifact = %id, %error, "compiled functions are not kept");
+                0
+            });
+        };
+        let parts = [&header.to_bytes(id, &key)[..], payload];
+        let written = self
+            .ensure_in_place()
+            .and_then(|()| write_file_while(self.directory.path(), &path, &parts, keep));
+        if written.is_err() && functions_len > 0 {
+            // They are nobody's.
+            let _ = remove_if_there(&self.directory.functions_path(id));
+        }
         let mut lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
         match written {
             Ok(()) => lacking.remove(id),
@@ -188,19 +212,15 @@ impl ArtifactStore {
         written?;
         // It may have failed under other limits.
         remove_if_there(&self.directory.failure_path(id))?;
-        Ok(len)
+        Ok(FileSizes { artifact: len, functions: functions_len })
     }
 
-    /// Keeps the functions of an artifact that was just written beside it. Returns the length of the file
+    /// Keeps the functions of an artifact beside the place where it will be. Returns the length of the file
     /// in bytes. What was kept there before is gone in any case.
     ///
     /// Nobody waits for the disk: if the machine crashes before it has all of them, their checksum shows it,
     /// and there is only more to compile; or what was there before is there again, which is as good.
-    pub(crate) fn write_functions(
-        &self,
-        id: &ArtifactId,
-        functions: Option<&Artifact>,
-    ) -> io::Result<u64> {
+    fn write_functions(&self, id: &ArtifactId, functions: Option<&Artifact>) -> io::Result<u64> {
         let path = self.directory.functions_path(id);
         let written = match functions {
             Some(functions) => {
@@ -212,8 +232,7 @@ impl ArtifactStore {
                     backend_version: linked_version(id).unwrap_or(BackendVersion::new("")),
                 };
                 let parts = [&header.to_bytes(id, &key)[..], payload];
-                self.ensure_in_place()
-                    .and_then(|()| write_file_unsynced(self.directory.path(), &path, &parts))
+                write_file_unsynced(self.directory.path(), &path, &parts)
                     .map(|()| (functions::HEADER_LEN + payload.len()) as u64)
             }
             None => Ok(0),

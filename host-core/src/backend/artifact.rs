@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "maps memory files")]
 
+use bytes::Bytes;
 use memmap2::Mmap;
 use rustix::fs::{MemfdFlags, SealFlags};
 use std::{
@@ -99,6 +100,11 @@ impl Artifact {
         &self.map
     }
 
+    /// The same bytes, without the file's descriptor.
+    pub fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self.map)
+    }
+
     /// The memory file that holds the artifact and nothing else. Its read position is undefined.
     pub fn file(&self) -> &File {
         &self.file
@@ -142,6 +148,7 @@ mod tests {
         let artifact = Artifact::from_bytes(b"machine code").unwrap();
         assert_eq!(artifact.bytes(), b"machine code");
         assert_eq!(artifact.file().metadata().unwrap().len(), 12);
+        assert_eq!(artifact.into_bytes(), b"machine code"[..]);
     }
 
     #[test]

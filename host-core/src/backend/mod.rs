@@ -131,6 +131,7 @@ mod preparation;
 mod registry;
 
 pub use artifact::{Artifact, memory_file};
+pub use bytes::Bytes;
 pub use error::{
     BackendPrepareError, ExecuteError, LoadError, MachineError, RuntimeConstructionError,
 };
@@ -141,7 +142,10 @@ pub use registry::{CodePrefix, SelectionError, find, linked, select};
 
 use crate::primitives::ExecutorParams;
 use parity_scale_codec::{Decode, Encode};
-use std::{fmt, io};
+use std::{
+    fmt,
+    io::{self, Write},
+};
 
 /// Turns code into artifacts. Runs in a prepare job.
 pub trait Prepare: Send + Sync {
@@ -181,12 +185,16 @@ pub trait Prepare: Send + Sync {
     /// [Prevalidates](Self::prevalidate) and [prepares](Self::prepare) in one, for a backend that can do so
     /// with less work, or that can keep compiled functions for later. This is what a job calls.
     ///
-    /// `earlier` is what a preparation of other code, or of this code with other parameters, has handed
-    /// over as its [`functions`](Preparation::functions): opaque bytes to the host, which gives them back
-    /// as they were, to the same backend with the same [fingerprint](BackendDescriptor::fingerprint).
-    /// They are to be read with care all the same. Whoever has taken over that preparation has written
-    /// them: they may be malformed in every way, and what they say about functions may be wrong, which is
-    /// why they come from code alone that the node [trusts](crate::Pvf::upgraded_from) with this.
+    /// What is written to `kept`, at any time and from any thread, is for later preparations of similar
+    /// code, in a format of the backend's own. It is discarded if it is more than
+    /// [`Artifact::MAX_LEN`], if writing fails, or if there is no artifact in the end.
+    ///
+    /// `earlier` is what a preparation of other code, or of this code with other parameters, has written
+    /// there: opaque bytes to the host, which gives them back as they were, to the same backend with the
+    /// same [fingerprint](BackendDescriptor::fingerprint). They are to be read with care all the same.
+    /// Whoever has taken over that preparation has written them: they may be malformed in every way, and
+    /// what they say about functions may be wrong, which is why they come from code alone that the node
+    /// [trusts](crate::Pvf::upgraded_from) with this.
     ///
     /// The artifact is to be the one that [`prepare`](Self::prepare) gives.
     ///
@@ -197,9 +205,10 @@ pub trait Prepare: Send + Sync {
         &self,
         code: &[u8],
         params: &ExecutorParams,
-        earlier: Option<&[u8]>,
+        earlier: Option<Bytes>,
+        kept: Box<dyn Write + Send>,
     ) -> Result<Preparation, BackendPrepareError> {
-        let _ = earlier;
+        let _ = (earlier, kept);
         self.prevalidate(code, params)?;
         self.prepare(code, params).map(Preparation::from)
     }

@@ -8,15 +8,11 @@ use parity_scale_codec::{Decode, Encode};
 pub struct Preparation {
     /// The artifact.
     pub artifact: Vec<u8>,
-    /// Compiled functions, for later preparations of similar code, in a format of the backend's own.
-    /// Empty if there is nothing to keep. More than [`Artifact::MAX_LEN`](super::Artifact::MAX_LEN) is
-    /// not kept.
-    pub functions: Vec<u8>,
     /// How many functions were compiled, and how many were not. None if the backend does not keep any.
     pub counts: Option<FunctionCounts>,
 }
 
-/// An artifact, and nothing for later.
+/// An artifact of which nothing was there before.
 impl From<Vec<u8>> for Preparation {
     fn from(artifact: Vec<u8>) -> Self {
         Self { artifact, ..Self::default() }
@@ -24,12 +20,6 @@ impl From<Vec<u8>> for Preparation {
 }
 
 impl Preparation {
-    /// The same, with compiled functions for later.
-    #[must_use]
-    pub fn with_functions(self, functions: Vec<u8>) -> Self {
-        Self { functions, ..self }
-    }
-
     /// The same, with how many functions were compiled, and how many were not.
     #[must_use]
     pub fn with_counts(self, counts: FunctionCounts) -> Self {

@@ -5,9 +5,9 @@ use pvf_broken_backends::example;
 use pvf_conformance::request;
 use pvf_host_core::{
     backend::{
-        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, CodePrefix, Execute,
-        ExecuteError, Fingerprint, GuestLog, LoadError, LoadedArtifact, LogLevel, MachineError,
-        Preparation, Prepare, RuntimeConstructionError, find,
+        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Bytes, Chosen, CodePrefix,
+        Execute, ExecuteError, Fingerprint, GuestLog, LoadError, LoadedArtifact, LogLevel,
+        MachineError, Preparation, Prepare, RuntimeConstructionError, find,
     },
     primitives::{ExecutorParam, ExecutorParams, ValidationResult, defaults},
 };
@@ -522,7 +522,8 @@ impl Prepare for Broken {
         &self,
         code: &[u8],
         params: &ExecutorParams,
-        earlier: Option<&[u8]>,
+        earlier: Option<Bytes>,
+        _kept: Box<dyn Write + Send>,
     ) -> Result<Preparation, BackendPrepareError> {
         if self.0 == Kind::ReusingChecksNothing {
             let prepared = self.prevalidate(code, params).and_then(|()| self.prepare(code, params));

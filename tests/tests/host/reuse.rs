@@ -265,10 +265,10 @@ async fn functions_go_with_their_artifact() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_artifact_without_the_functions_that_were_to_follow_is_whole() {
+async fn an_artifact_without_its_functions_is_whole() {
     let host = host().await;
     given(&host, keeps(101).pvf()).await;
-    // As a host leaves it that is killed in between.
+    // As a crash of the machine may leave it.
     let path = functions(&host, &keeps(101));
     let unfinished = path.with_file_name(".pvf-tmp-functions");
     let scratch = host.scratch().clone();

@@ -237,16 +237,10 @@ fn store_outcome(
 ) -> Result<Written, PrepareError> {
     match result {
         Ok(Prepared { artifact, functions, counts, cost }) => {
-            let size = store
-                .write(id, &artifact, code.prefix(), cost)
+            let sizes = store
+                .write(id, &artifact, functions.as_ref(), code.prefix(), cost)
                 .map_err(|error| PrepareError::Store(error.to_string()))?;
-            // Without them, there is only more to compile later.
-            let functions_size =
-                store.write_functions(id, functions.as_ref()).unwrap_or_else(|error| {
-                    tracing::debug!(artifact = %id, %error, "compiled functions are not kept");
-                    0
-                });
-            Ok(Written { size, functions_size, counts, cost })
+            Ok(Written { size: sizes.artifact, functions_size: sizes.functions, counts, cost })
         }
         Err(error) => {
             // Whether code decompresses depends on a limit that the next host may set differently.

@@ -7,9 +7,10 @@ use crate::{
     test::{Verdict, demands, ensure, ensure_eq},
 };
 use pvf_host_core::{
-    backend::Artifact,
+    backend::{Artifact, Bytes, memory_file},
     primitives::{ExecutorHostFunction, ExecutorParam, ExecutorParams, PvfExecKind, PvfPrepKind},
 };
+use std::io;
 
 demands! {
     "artifacts";
@@ -128,24 +129,30 @@ fn reusing_makes_the_same_artifact(subject: &Subject) -> Verdict {
     let backend = subject.backend()?.prepare;
     let code = subject.code(&HASHER)?;
     let plain = subject.artifact(&HASHER, &params)?;
-    let prepare = |code: &[u8], earlier: Option<&[u8]>| {
-        without_panic("prepare_reusing", || backend.prepare_reusing(code, &params, earlier))?
-            .map_err(|error| format!("prepare_reusing: {error:?}"))
+    let prepare = |code: &[u8], earlier: Option<Bytes>| {
+        let output = memory_file("kept").map_err(|error| format!("a memory file: {error}"))?;
+        let kept = output.try_clone().map_err(|error| format!("a descriptor: {error}"))?;
+        let prepared = without_panic("prepare_reusing", || {
+            backend.prepare_reusing(code, &params, earlier, Box::new(kept))
+        })?;
+        let prepared = prepared.map_err(|error| format!("prepare_reusing: {error:?}"))?;
+        // It can't be sealed if there is nothing in it.
+        let kept = Artifact::seal(output).map(Artifact::into_bytes).unwrap_or_default();
+        Ok::<_, String>((prepared.artifact, kept))
     };
-    let first = prepare(code, None)?;
-    ensure!(first.artifact == plain.bytes(), "another artifact with nothing to reuse");
-    let other = prepare(subject.code(&ADDER)?, None)?;
-    let garbage = super::Random::new(5).bytes(5000);
-    let half = &first.functions[..first.functions.len() / 2];
+    let (artifact, kept) = prepare(code, None)?;
+    ensure!(artifact == plain.bytes(), "another artifact with nothing to reuse");
+    let (_, of_another) = prepare(subject.code(&ADDER)?, None)?;
+    let half = kept.slice(..kept.len() / 2);
     for (what, earlier) in [
-        ("its own functions", &first.functions[..]),
-        ("another guest's functions", &other.functions),
+        ("its own functions", kept),
+        ("another guest's functions", of_another),
         ("half of its functions", half),
-        ("garbage", &garbage),
-        ("no bytes", &[]),
+        ("garbage", super::Random::new(5).bytes(5000).into()),
+        ("no bytes", Bytes::new()),
     ] {
-        let reused = prepare(code, Some(earlier))?;
-        ensure!(reused.artifact == plain.bytes(), "another artifact with {what} to reuse");
+        let (artifact, _) = prepare(code, Some(earlier))?;
+        ensure!(artifact == plain.bytes(), "another artifact with {what} to reuse");
     }
     Ok(())
 }
@@ -155,8 +162,9 @@ fn reusing_checks_the_code(subject: &Subject) -> Verdict {
     let backend = subject.backend()?.prepare;
     for code in [&b""[..], b"hello world", &subject.code(&ADDER)?[..100]] {
         let params = ExecutorParams::default();
-        let prepared =
-            without_panic("prepare_reusing", || backend.prepare_reusing(code, &params, None))?;
+        let prepared = without_panic("prepare_reusing", || {
+            backend.prepare_reusing(code, &params, None, Box::new(io::sink()))
+        })?;
         let class = prepared.map(|preparation| preparation.artifact);
         ensure!(matches!(class, Err(Prevalidation(_))), "{} bytes: {class:?}", code.len());
     }
