@@ -4,6 +4,7 @@
 //!
 //! * `prepare` turns code into an artifact. The code is read and rewritten by [`pvf_wasm_code`], as
 //!   for every engine. Then Wasmtime compiles it.
+//! * `heap` is where it does so.
 //! * `functions` keeps compiled functions, for preparations of similar code.
 //! * `load` maps an artifact and links its imports. It instantiates ahead, if that runs no code of
 //!   the guest, so that a job forked afterwards begins with the call.
@@ -29,6 +30,7 @@ mod call;
 mod engine;
 mod error;
 mod functions;
+mod heap;
 mod instance;
 mod load;
 #[doc(hidden)]
@@ -64,13 +66,16 @@ inventory::submit! {
 
 impl Prepare for Wasmtime {
     fn start_threads(&self, cores: usize) -> io::Result<()> {
+        heap::keep();
         // Wasmtime compiles in this pool, which otherwise would be made when it is first used.
         rayon::ThreadPoolBuilder::new()
             .num_threads(cores)
             .build_global()
             .map_err(io::Error::other)?;
-        // A pool is made before its threads run. Now each of them has.
-        rayon::broadcast(|_| ());
+        // A pool is made before its threads run. Now each of them has. This thread has a heap too.
+        let heaps = cores + 1;
+        rayon::broadcast(|_| heap::grow(heaps));
+        heap::grow(heaps);
         Ok(())
     }
 

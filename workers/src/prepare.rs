@@ -273,10 +273,10 @@ fn start_threads(
     descriptor: &BackendDescriptor,
     memory_limit: Option<u64>,
 ) -> io::Result<()> {
+    descriptor.prepare.start_threads(crate::cores())?;
     if let Some(limit) = memory_limit {
         watch_memory(socket.clone(), limit)?;
     }
-    descriptor.prepare.start_threads(crate::cores())?;
     confinement.limit_memory(prepare_memory(memory_limit))?;
     confinement.prepare_job_has_its_threads()
 }
