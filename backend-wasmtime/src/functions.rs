@@ -14,12 +14,12 @@
 use pvf_host_core::backend::{Bytes, FunctionCounts};
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     fmt,
     io::{self, BufWriter, Write},
     ops::Range,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -35,9 +35,9 @@ type Key = [u8; 32];
 pub(crate) struct Functions {
     earlier: Bytes,
     /// Where in `earlier` each function lies.
-    index: BTreeMap<Key, Range<usize>>,
-    /// The same functions by their length.
-    by_len: HashMap<usize, Vec<Key>>,
+    index: HashMap<Key, Range<usize>>,
+    /// The same functions by their length, once they are needed.
+    by_len: OnceLock<HashMap<usize, Vec<Key>>>,
     used: Mutex<Used>,
     reused: AtomicU32,
     compiled: AtomicU32,
@@ -47,7 +47,7 @@ pub(crate) struct Functions {
 #[derive(Debug)]
 struct Used {
     /// What is empty is in `earlier`.
-    functions: BTreeMap<Key, Arc<[u8]>>,
+    functions: HashMap<Key, Arc<[u8]>>,
     /// All of them are written here.
     kept: Kept,
 }
@@ -56,16 +56,11 @@ impl Functions {
     /// Begins with what an earlier preparation has kept, and keeps what a later one may need.
     pub(crate) fn new(earlier: Option<Bytes>, kept: impl Write + Send + 'static) -> Self {
         let earlier = earlier.unwrap_or_default();
-        let index = index(&earlier).unwrap_or_default();
-        let mut by_len: HashMap<_, Vec<_>> = HashMap::new();
-        for (key, range) in &index {
-            by_len.entry(range.len()).or_default().push(*key);
-        }
         Self {
+            index: index(&earlier).unwrap_or_default(),
             earlier,
-            index,
-            by_len,
-            used: Mutex::new(Used { functions: BTreeMap::new(), kept: Kept::new(Box::new(kept)) }),
+            by_len: OnceLock::new(),
+            used: Mutex::new(Used { functions: HashMap::new(), kept: Kept::new(Box::new(kept)) }),
             reused: AtomicU32::new(0),
             compiled: AtomicU32::new(0),
         }
@@ -90,7 +85,16 @@ impl Functions {
 
     /// By what an earlier preparation found the same function.
     fn earlier_keys(&self, function: &[u8]) -> impl Iterator<Item = Key> {
-        let keys = self.by_len.get(&function.len()).into_iter().flatten();
+        let by_len = self.by_len.get_or_init(|| {
+            let mut by_len: HashMap<_, Vec<_>> = HashMap::new();
+            for (key, range) in &self.index {
+                by_len.entry(range.len()).or_default().push(*key);
+            }
+            // So that what is kept, and in which order, does not depend on how keys are hashed.
+            by_len.values_mut().for_each(|keys| keys.sort_unstable());
+            by_len
+        });
+        let keys = by_len.get(&function.len()).into_iter().flatten();
         keys.copied().filter(move |key| self.earlier(key) == Some(function))
     }
 }
@@ -187,8 +191,8 @@ impl fmt::Debug for Kept {
 }
 
 /// Where each function lies in what was kept. None if that is malformed.
-fn index(bytes: &[u8]) -> Option<BTreeMap<Key, Range<usize>>> {
-    let mut index = BTreeMap::new();
+fn index(bytes: &[u8]) -> Option<HashMap<Key, Range<usize>>> {
+    let mut index = HashMap::new();
     let mut rest = bytes.strip_prefix(&[VERSION])?;
     while !rest.is_empty() {
         let (key, behind) = rest.split_first_chunk::<32>()?;

@@ -118,10 +118,16 @@ impl EventLoop {
                     result => break (worker, result),
                 }
             };
-            let stored = tokio::task::spawn_blocking(move || {
-                store_outcome(&store, &artifact, &code, result)
+            let (done, stored) = oneshot::channel();
+            tokio::task::spawn_blocking(move || {
+                // If nobody waits any more, it is stored all the same.
+                let _ = done.send(store_outcome(&store, &artifact, &code, &result));
+                // To free memory files takes nearly as long as to write them. Nobody waits for it.
+                drop((earlier, result));
             });
-            let result = stored.await.unwrap_or_else(|e| Err(PrepareError::Store(e.to_string())));
+            let result = stored.await.unwrap_or_else(|_| {
+                Err(PrepareError::Store("the thread that stores it has died".into()))
+            });
             if let Ok(Written { counts: Some(counts), .. }) = &result {
                 meters.counters.functions_reused.inc_by(counts.reused.into());
                 meters.counters.functions_compiled.inc_by(counts.compiled.into());
@@ -233,12 +239,12 @@ fn store_outcome(
     store: &ArtifactStore,
     id: &ArtifactId,
     code: &Code,
-    result: Result<Prepared, PrepareError>,
+    result: &Result<Prepared, PrepareError>,
 ) -> Result<Written, PrepareError> {
     match result {
-        Ok(Prepared { artifact, functions, counts, cost }) => {
+        &Ok(Prepared { ref artifact, ref functions, counts, cost }) => {
             let sizes = store
-                .write(id, &artifact, functions.as_ref(), code.prefix(), cost)
+                .write(id, artifact, functions.as_ref(), code.prefix(), cost)
                 .map_err(|error| PrepareError::Store(error.to_string()))?;
             Ok(Written { size: sizes.artifact, functions_size: sizes.functions, counts, cost })
         }
@@ -246,10 +252,10 @@ fn store_outcome(
             // Whether code decompresses depends on a limit that the next host may set differently.
             let is_worth_keeping =
                 error.is_deterministic() && !matches!(error, PrepareError::Decompression(_));
-            if is_worth_keeping && let Err(io) = store.write_failure(id, &error, code.prefix()) {
+            if is_worth_keeping && let Err(io) = store.write_failure(id, error, code.prefix()) {
                 tracing::warn!(artifact = %id, error = %io, "can't remember a failure on disk");
             }
-            Err(error)
+            Err(error.clone())
         }
     }
 }
