@@ -37,7 +37,7 @@ fn opening(criterion: &mut Criterion) {
     }
 }
 
-/// What comes after a preparation, until it is on the disk for good; and what comes before a worker can
+/// What comes after a preparation, until the disk has its content; and what comes before a worker can
 /// load, from the kernel's cache of the file to a sealed copy.
 fn reading_and_writing(criterion: &mut Criterion) {
     let scratch = scratch();

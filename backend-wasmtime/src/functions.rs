@@ -136,7 +136,8 @@ impl CacheStore for Functions {
         for key in &keys {
             used.keep_earlier(*key, &function);
         }
-        if keys.is_empty() {
+        // Two threads may have compiled it at the same time.
+        if keys.is_empty() && used.functions.get(&key).is_none_or(|known| **known != *function) {
             used.kept.push(&key, &function);
             used.functions.insert(key, function.into());
         }
@@ -148,7 +149,7 @@ impl CacheStore for Functions {
 struct Kept(Option<BufWriter<Box<dyn Write + Send>>>);
 
 impl Kept {
-    /// So much at a time: little enough to be still near when it is copied.
+    /// So much at a time: little enough to be still in the processor's cache when it is copied.
     const BUFFER: usize = 1 << 16;
 
     fn new(output: Box<dyn Write + Send>) -> Self {
@@ -284,16 +285,24 @@ mod tests {
     }
 
     #[test]
+    fn what_two_threads_have_compiled_is_kept_once() {
+        assert_eq!(kept(&[(1, b"one"), (1, b"one")]), kept(&[(1, b"one")]));
+    }
+
+    #[test]
     fn nothing_is_written_behind_what_could_not_be() {
-        /// Takes so many bytes.
+        /// Does not take what would be too much, but what comes then.
         struct Full(usize, Output);
 
         impl Write for Full {
             fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                if bytes.len() > self.0 {
-                    return Err(io::ErrorKind::StorageFull.into());
+                match self.0.checked_sub(bytes.len()) {
+                    Some(room) => self.0 = room,
+                    None => {
+                        self.0 = usize::MAX;
+                        return Err(io::ErrorKind::StorageFull.into());
+                    }
                 }
-                self.0 -= bytes.len();
                 self.1.write(bytes)
             }
 
@@ -316,6 +325,14 @@ mod tests {
             output.bytes(),
             [&[VERSION][..], &[1; 32], &(2_u32 << 16).to_le_bytes()].concat()
         );
+
+        // What waits to be written is not written either.
+        let output = Output::default();
+        let functions = Functions::new(None, Full(0, output.clone()));
+        assert!(functions.insert(&[2; 32], short.to_vec()));
+        functions.finish();
+        drop(functions);
+        assert_eq!(output.bytes(), b""[..]);
     }
 
     #[test]

@@ -30,6 +30,7 @@ mod call;
 mod engine;
 mod error;
 mod functions;
+#[cfg(target_env = "gnu")]
 mod heap;
 mod instance;
 mod load;
@@ -66,6 +67,7 @@ inventory::submit! {
 
 impl Prepare for Wasmtime {
     fn start_threads(&self, cores: usize) -> io::Result<()> {
+        #[cfg(target_env = "gnu")]
         heap::keep();
         // Wasmtime compiles in this pool, which otherwise would be made when it is first used.
         rayon::ThreadPoolBuilder::new()
@@ -73,9 +75,12 @@ impl Prepare for Wasmtime {
             .build_global()
             .map_err(io::Error::other)?;
         // A pool is made before its threads run. Now each of them has. This thread has a heap too.
-        let heaps = cores + 1;
-        rayon::broadcast(|_| heap::grow(heaps));
-        heap::grow(heaps);
+        let grow = || {
+            #[cfg(target_env = "gnu")]
+            heap::grow(cores + 1);
+        };
+        rayon::broadcast(|_| grow());
+        grow();
         Ok(())
     }
 

@@ -197,7 +197,7 @@ fn compile(
         steps.decompress = start.elapsed();
     }
     let backend = descriptor.prepare;
-    let functions = Functions::new(functions_output);
+    let functions = Functions::new(functions_output, Artifact::MAX_LEN);
     let start = Instant::now();
     let prepared =
         backend.prepare_reusing(&code, &request.params, earlier, Box::new(functions.clone()));
@@ -213,7 +213,7 @@ fn compile(
         steps.check = start.elapsed();
         checked.map_err(PrepareJobError::Unloadable)?;
     }
-    functions.seal();
+    drop(functions.seal());
     Ok(counts)
 }
 
@@ -222,14 +222,15 @@ fn compile(
 struct Functions(Arc<Mutex<FunctionsFile>>);
 
 struct FunctionsFile {
-    file: File,
-    /// How much more may be written. None if something could not be.
-    room: Option<u64>,
+    /// None once something could not be written, or it is sealed.
+    file: Option<File>,
+    /// How much more may be written, in bytes.
+    room: u64,
 }
 
 impl Functions {
-    fn new(file: File) -> Self {
-        Self(Arc::new(Mutex::new(FunctionsFile { file, room: Some(Artifact::MAX_LEN) })))
+    fn new(file: File, room: u64) -> Self {
+        Self(Arc::new(Mutex::new(FunctionsFile { file: Some(file), room })))
     }
 
     fn file(&self) -> MutexGuard<'_, FunctionsFile> {
@@ -237,27 +238,25 @@ impl Functions {
     }
 
     /// Ends it. What is not whole stays unsealed, and is not kept; nor is what is empty.
-    fn seal(&self) {
-        let file = self.file();
-        if file.room.is_some() {
-            let _ = file.file.try_clone().and_then(Artifact::seal);
-        }
+    fn seal(&self) -> Option<Artifact> {
+        let file = self.file().file.take()?;
+        Artifact::seal(file).ok()
     }
 }
 
 impl Write for Functions {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut file = self.file();
-        let left = file.room.and_then(|room| room.checked_sub(bytes.len() as u64));
-        let written = match left {
-            Some(_) => file.file.write(bytes),
-            None => Err(io::ErrorKind::FileTooLarge.into()),
+        let mut this = self.file();
+        let FunctionsFile { file, room } = &mut *this;
+        let written = match file {
+            Some(file) if bytes.len() as u64 <= *room => file.write(bytes),
+            _ => Err(io::ErrorKind::FileTooLarge.into()),
         };
-        file.room = match &written {
-            Ok(len) => file.room.map(|room| room - *len as u64),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => file.room,
-            Err(_) => None,
-        };
+        match &written {
+            Ok(len) => *room -= *len as u64,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => *file = None,
+        }
         written
     }
 
@@ -273,6 +272,7 @@ fn start_threads(
     descriptor: &BackendDescriptor,
     memory_limit: Option<u64>,
 ) -> io::Result<()> {
+    // The backend first, which may have something to say about how all threads have their memory.
     descriptor.prepare.start_threads(crate::cores())?;
     if let Some(limit) = memory_limit {
         watch_memory(socket.clone(), limit)?;
@@ -311,4 +311,54 @@ pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("a panic without a message").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(room: u64) -> (Functions, File) {
+        let file = memory_file("test").unwrap();
+        (Functions::new(file.try_clone().unwrap(), room), file)
+    }
+
+    fn is_sealed(file: File) -> bool {
+        Artifact::from_sealed(file.into()).is_ok()
+    }
+
+    #[test]
+    fn what_a_backend_has_written_is_sealed() {
+        let (functions, file) = output(10);
+        let mut of_thread = functions.clone();
+        of_thread.write_all(b"one").unwrap();
+        functions.clone().write_all(b"two, 7.").unwrap();
+        assert_eq!(functions.seal().unwrap().bytes(), b"onetwo, 7.");
+        assert!(is_sealed(file));
+        // Whoever writes later is told.
+        of_thread.write_all(b"x").unwrap_err();
+        assert!(functions.seal().is_none());
+    }
+
+    #[test]
+    fn what_is_not_whole_is_not_sealed() {
+        let (mut functions, file) = output(10);
+        functions.write_all(b"ten bytes.").unwrap();
+        functions.write_all(b"x").unwrap_err();
+        assert!(functions.seal().is_none());
+        assert!(!is_sealed(file));
+        // Not if there would be room for what comes then, either.
+        let (mut functions, file) = output(10);
+        functions.write_all(b"one").unwrap();
+        functions.write_all(&[0; 8]).unwrap_err();
+        functions.write_all(b"x").unwrap_err();
+        assert!(functions.seal().is_none());
+        assert!(!is_sealed(file));
+    }
+
+    #[test]
+    fn nothing_is_not_sealed() {
+        let (functions, file) = output(10);
+        assert!(functions.seal().is_none());
+        assert!(!is_sealed(file));
+    }
 }

@@ -269,8 +269,8 @@ pub(super) fn write_file(directory: &Path, path: &Path, parts: &[&[u8]]) -> io::
 /// Does the same, and something else while it waits for the disk. That is not done if the file can't even
 /// be written.
 ///
-/// The directory is not synced: if the machine crashes within seconds, the file may be gone, but there is
-/// never a part of it.
+/// The directory is not synced: if the machine crashes before the file system has noted by itself what is in
+/// it, the file may be gone, but there is never a part of it.
 pub(super) fn write_file_while(
     directory: &Path,
     path: &Path,
@@ -281,7 +281,7 @@ pub(super) fn write_file_while(
         failpoint::reach(Point::HostSync)?;
         thread::scope(|scope| {
             let sync = || file.sync_all();
-            let syncing = thread::Builder::new().name("sync".into()).spawn_scoped(scope, sync);
+            let syncing = thread::Builder::new().name("pvf-sync".into()).spawn_scoped(scope, sync);
             meanwhile();
             match syncing.map(ScopedJoinHandle::join) {
                 Ok(synced) => synced.unwrap_or_else(|_| Err(io::Error::other("a panic"))),

@@ -200,8 +200,10 @@ impl ArtifactStore {
             .ensure_in_place()
             .and_then(|()| write_file_while(self.directory.path(), &path, &parts, keep));
         if written.is_err() && functions_len > 0 {
-            // They are nobody's.
-            let _ = remove_if_there(&self.directory.functions_path(id));
+            // They are nobody's. If they stay, the next host removes them.
+            if let Err(error) = remove_if_there(&self.directory.functions_path(id)) {
+                tracing::debug!(artifact = %id, %error, "compiled functions can't be removed");
+            }
         }
         let mut lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
         match written {
@@ -216,7 +218,7 @@ impl ArtifactStore {
     }
 
     /// Keeps the functions of an artifact beside the place where it will be. Returns the length of the file
-    /// in bytes. What was kept there before is gone in any case.
+    /// in bytes. What was kept there before is gone then, even if these can't be written.
     ///
     /// Nobody waits for the disk: if the machine crashes before it has all of them, their checksum shows it,
     /// and there is only more to compile; or what was there before is there again, which is as good.
@@ -325,13 +327,13 @@ impl ArtifactStore {
         File::open(self.directory.artifact_path(id))?.set_modified(SystemTime::now())
     }
 
-    /// Removes one file, and what is kept beside it.
+    /// Removes what is kept beside a file, and then that: if either can't be removed, nothing is left alone
+    /// that belongs to something.
     pub(crate) fn remove_entry(&self, entry: &CacheEntry) -> io::Result<()> {
-        remove_if_there(&entry.path)?;
-        match &entry.functions {
-            Some(functions) => remove_if_there(&functions.path),
-            None => Ok(()),
+        if let Some(functions) = &entry.functions {
+            remove_if_there(&functions.path)?;
         }
+        remove_if_there(&entry.path)
     }
 
     /// Removes the functions that are kept beside an artifact.
@@ -339,11 +341,11 @@ impl ArtifactStore {
         remove_if_there(&self.directory.functions_path(&entry.id))
     }
 
-    /// Removes whatever is known about an artifact.
+    /// Removes whatever is known about an artifact, what is kept beside it first.
     pub(crate) fn remove(&self, id: &ArtifactId) -> io::Result<()> {
         let directory = &self.directory;
         for path in
-            [directory.artifact_path(id), directory.failure_path(id), directory.functions_path(id)]
+            [directory.functions_path(id), directory.artifact_path(id), directory.failure_path(id)]
         {
             remove_if_there(&path)?;
         }

@@ -185,8 +185,8 @@ pub trait Prepare: Send + Sync {
     /// [Prevalidates](Self::prevalidate) and [prepares](Self::prepare) in one, for a backend that can do so
     /// with less work, or that can keep compiled functions for later. This is what a job calls.
     ///
-    /// What is written to `kept`, at any time and from any thread, is for later preparations of similar
-    /// code, in a format of the backend's own. It is discarded if it is more than
+    /// What is written to `kept`, from any thread until this method returns, is for later preparations of
+    /// similar code, in a format of the backend's own. It is discarded if it is more than
     /// [`Artifact::MAX_LEN`], if writing fails, or if there is no artifact in the end.
     ///
     /// `earlier` is what a preparation of other code, or of this code with other parameters, has written

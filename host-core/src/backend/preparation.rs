@@ -12,7 +12,7 @@ pub struct Preparation {
     pub counts: Option<FunctionCounts>,
 }
 
-/// An artifact of which nothing was there before.
+/// An artifact, of a backend that counts no functions.
 impl From<Vec<u8>> for Preparation {
     fn from(artifact: Vec<u8>) -> Self {
         Self { artifact, ..Self::default() }

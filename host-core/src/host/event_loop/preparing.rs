@@ -119,15 +119,19 @@ impl EventLoop {
                 }
             };
             let (done, stored) = oneshot::channel();
-            tokio::task::spawn_blocking(move || {
+            let storing = tokio::task::spawn_blocking(move || {
                 // If nobody waits any more, it is stored all the same.
                 let _ = done.send(store_outcome(&store, &artifact, &code, &result));
                 // To free memory files takes nearly as long as to write them. Nobody waits for it.
                 drop((earlier, result));
             });
-            let result = stored.await.unwrap_or_else(|_| {
-                Err(PrepareError::Store("the thread that stores it has died".into()))
-            });
+            let result = match stored.await {
+                Ok(result) => result,
+                Err(_) => {
+                    let panic = storing.await.err().map(|panic| panic.to_string());
+                    Err(PrepareError::Store(panic.unwrap_or_default()))
+                }
+            };
             if let Ok(Written { counts: Some(counts), .. }) = &result {
                 meters.counters.functions_reused.inc_by(counts.reused.into());
                 meters.counters.functions_compiled.inc_by(counts.compiled.into());

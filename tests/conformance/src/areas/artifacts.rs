@@ -29,7 +29,7 @@ demands! {
     the_gas_is_not_in_the_artifact: "How much gas there is changes no byte of the artifact, only that it is \
         metered may.";
     reusing_makes_the_same_artifact: "`prepare_reusing` makes the artifact that `prepare` makes: without \
-        anything to reuse, with what it has handed over before, and with garbage.";
+        anything to reuse, with what it has written before, and with garbage.";
     reusing_checks_the_code: "`prepare_reusing` refuses what `prevalidate` refuses, as `Prevalidation`.";
     what_was_prepared_can_be_loaded: "`check_runtime_construction` accepts each artifact made just now.";
 }
