@@ -376,3 +376,65 @@ fn is_for_want_of_room_in_memory(error: &io::Error) -> bool {
     let errno = Errno::from_io_error(error);
     matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOSPC))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        backend::BackendId,
+        primitives::{ExecutorParams, Hash},
+    };
+
+    fn store(root: &Path) -> ArtifactStore {
+        let environment = Environment {
+            worker_program: [1; 32],
+            backends: vec![],
+            cpu_model: "test".into(),
+            cpu_features: ["test".to_owned()].into(),
+            kernel: "test".into(),
+            architecture: "test".into(),
+        };
+        ArtifactStore::open(CacheLock::acquire(root).unwrap(), environment).unwrap().0
+    }
+
+    fn id() -> ArtifactId {
+        ArtifactId {
+            code_hash: Hash([2; 32]).into(),
+            prep_hash: ExecutorParams::default().prep_hash(),
+            backend: BackendId::from_static("test"),
+        }
+    }
+
+    #[test]
+    fn functions_are_kept_beside_an_artifact_and_never_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let store = store(root.path());
+        let (id, directory) = (id(), &store.directory);
+        let (artifact, functions) = (directory.artifact_path(&id), directory.functions_path(&id));
+        let write = |kept: Option<&[u8]>| {
+            let made = Artifact::from_bytes(b"artifact").unwrap();
+            let kept = kept.map(|kept| Artifact::from_bytes(kept).unwrap());
+            store.write(&id, &made, kept.as_ref(), &CodePrefix::of(b""), PrepareCost::default())
+        };
+        let len = |path: &Path| fs::metadata(path).unwrap().len();
+        let sizes = write(Some(b"functions")).unwrap();
+        assert_eq!((sizes.artifact, sizes.functions), (len(&artifact), len(&functions)));
+
+        // Without any, those from before are gone.
+        assert_eq!(write(None).unwrap().functions, 0);
+        assert!(artifact.is_file() && !functions.exists());
+
+        // They are in the way of nothing if they can't be written.
+        fs::create_dir(&functions).unwrap();
+        assert_eq!(write(Some(b"functions")).unwrap().functions, 0);
+        fs::remove_dir(&functions).unwrap();
+
+        // Where there can be no artifact, there are none.
+        fs::remove_file(&artifact).unwrap();
+        fs::create_dir(&artifact).unwrap();
+        write(Some(b"functions")).unwrap_err();
+        assert!(!functions.exists());
+        fs::remove_dir(&artifact).unwrap();
+        assert_eq!(write(Some(b"functions")).unwrap().functions, sizes.functions);
+    }
+}
