@@ -54,13 +54,13 @@ struct Used {
 
 impl Functions {
     /// Begins with what an earlier preparation has kept, and keeps what a later one may need.
-    pub(crate) fn new(earlier: Option<Bytes>, kept: impl Write + Send + 'static) -> Self {
+    pub(crate) fn new(earlier: Option<Bytes>, kept: Box<dyn Write + Send>) -> Self {
         let earlier = earlier.unwrap_or_default();
         Self {
             index: index(&earlier).unwrap_or_default(),
             earlier,
             by_len: OnceLock::new(),
-            used: Mutex::new(Used { functions: HashMap::new(), kept: Kept::new(Box::new(kept)) }),
+            used: Mutex::new(Used { functions: HashMap::new(), kept: Kept::new(kept) }),
             reused: AtomicU32::new(0),
             compiled: AtomicU32::new(0),
         }
@@ -236,7 +236,7 @@ mod tests {
 
     fn kept(functions: &[(u8, &[u8])]) -> Bytes {
         let output = Output::default();
-        let kept = Functions::new(None, output.clone());
+        let kept = Functions::new(None, Box::new(output.clone()));
         for (key, function) in functions {
             assert!(kept.insert(&[*key; 32], function.to_vec()));
         }
@@ -246,7 +246,7 @@ mod tests {
 
     fn read(bytes: Bytes) -> (Functions, Output) {
         let output = Output::default();
-        (Functions::new(Some(bytes), output.clone()), output)
+        (Functions::new(Some(bytes), Box::new(output.clone())), output)
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
         }
 
         let output = Output::default();
-        let functions = Functions::new(None, Full(1000, output.clone()));
+        let functions = Functions::new(None, Box::new(Full(1000, output.clone())));
         let (long, short) = (vec![1; 2 * Kept::BUFFER], b"short");
         assert!(functions.insert(&[1; 32], long.clone()));
         assert!(functions.insert(&[2; 32], short.to_vec()));
@@ -328,7 +328,7 @@ mod tests {
 
         // What waits to be written is not written either.
         let output = Output::default();
-        let functions = Functions::new(None, Full(0, output.clone()));
+        let functions = Functions::new(None, Box::new(Full(0, output.clone())));
         assert!(functions.insert(&[2; 32], short.to_vec()));
         functions.finish();
         drop(functions);

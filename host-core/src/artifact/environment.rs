@@ -195,10 +195,10 @@ fn parse_cpuinfo(text: &str) -> (String, BTreeSet<String>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn environment() -> Environment {
+    pub(crate) fn environment() -> Environment {
         Environment {
             worker_program: [1; 32],
             backends: vec![BackendInput {

@@ -201,9 +201,7 @@ impl ArtifactStore {
             .and_then(|()| write_file_while(self.directory.path(), &path, &parts, keep));
         if written.is_err() && functions_len > 0 {
             // They are nobody's. If they stay, the next host removes them.
-            if let Err(error) = remove_if_there(&self.directory.functions_path(id)) {
-                tracing::debug!(artifact = %id, %error, "compiled functions can't be removed");
-            }
+            self.remove_functions(id);
         }
         let mut lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
         match written {
@@ -264,10 +262,8 @@ impl ArtifactStore {
             Ok(functions)
         };
         read().inspect_err(|problem| {
-            if !matches!(problem, EntryProblem::Io(error) if is_for_want_of_room_in_memory(error))
-                && let Err(error) = remove_if_there(&self.directory.functions_path(id))
-            {
-                tracing::debug!(artifact = %id, %error, "compiled functions can't be removed");
+            if !matches!(problem, EntryProblem::Io(error) if is_for_want_of_room_in_memory(error)) {
+                self.remove_functions(id);
             }
         })
     }
@@ -336,9 +332,11 @@ impl ArtifactStore {
         remove_if_there(&entry.path)
     }
 
-    /// Removes the functions that are kept beside an artifact.
-    pub(crate) fn remove_functions(&self, entry: &CacheEntry) -> io::Result<()> {
-        remove_if_there(&self.directory.functions_path(&entry.id))
+    /// Removes the functions that are kept beside an artifact. If they stay, they are not believed either.
+    pub(crate) fn remove_functions(&self, id: &ArtifactId) {
+        if let Err(error) = remove_if_there(&self.directory.functions_path(id)) {
+            tracing::debug!(artifact = %id, %error, "compiled functions can't be removed");
+        }
     }
 
     /// Removes whatever is known about an artifact, what is kept beside it first.
@@ -381,20 +379,13 @@ fn is_for_want_of_room_in_memory(error: &io::Error) -> bool {
 mod tests {
     use super::*;
     use crate::{
+        artifact::environment::tests::environment,
         backend::BackendId,
         primitives::{ExecutorParams, Hash},
     };
 
     fn store(root: &Path) -> ArtifactStore {
-        let environment = Environment {
-            worker_program: [1; 32],
-            backends: vec![],
-            cpu_model: "test".into(),
-            cpu_features: ["test".to_owned()].into(),
-            kernel: "test".into(),
-            architecture: "test".into(),
-        };
-        ArtifactStore::open(CacheLock::acquire(root).unwrap(), environment).unwrap().0
+        ArtifactStore::open(CacheLock::acquire(root).unwrap(), environment()).unwrap().0
     }
 
     fn id() -> ArtifactId {

@@ -130,9 +130,7 @@ pub async fn start(
         let Some(functions) = &entry.functions else { continue };
         let Some(problem) = &functions.problem else { continue };
         tracing::debug!(artifact = %entry.id, %problem, "discarding compiled functions");
-        if let Err(error) = store.remove_functions(entry) {
-            tracing::debug!(artifact = %entry.id, %error, "can't remove them");
-        }
+        store.remove_functions(&entry.id);
         entry.functions = None;
     }
 
