@@ -12,7 +12,7 @@ use pvf_tests::{
 use rustix::process::Pid;
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     fmt,
     sync::{
         LazyLock, Mutex, MutexGuard, PoisonError,
@@ -41,7 +41,8 @@ struct Recorded {
 struct Traces {
     spans: HashMap<u64, Recorded>,
     events: Vec<Recorded>,
-    open: BTreeSet<u64>,
+    /// How many handles there are of each span that is not closed.
+    open: BTreeMap<u64, usize>,
 }
 
 static TRACES: LazyLock<Mutex<Traces>> = LazyLock::new(Mutex::default);
@@ -52,7 +53,6 @@ thread_local! {
 
 struct Collector {
     next: AtomicU64,
-    holders: Mutex<HashMap<u64, usize>>,
 }
 
 struct Visitor<'a>(&'a mut Fields);
@@ -81,8 +81,7 @@ impl Subscriber for Collector {
         let parent = span.parent().map(span::Id::into_u64).or_else(contextual);
         let mut all = traces();
         all.spans.insert(id, Recorded { name, target, parent, fields });
-        all.open.insert(id);
-        self.holders.lock().unwrap().insert(id, 1);
+        all.open.insert(id, 1);
         span::Id::from_u64(id)
     }
 
@@ -111,18 +110,17 @@ impl Subscriber for Collector {
     }
 
     fn clone_span(&self, span: &span::Id) -> span::Id {
-        *self.holders.lock().unwrap().get_mut(&span.into_u64()).unwrap() += 1;
+        *traces().open.get_mut(&span.into_u64()).unwrap() += 1;
         span.clone()
     }
 
     fn try_close(&self, span: span::Id) -> bool {
-        let id = span.into_u64();
-        let mut holders = self.holders.lock().unwrap();
-        let count = holders.get_mut(&id).unwrap();
-        *count -= 1;
-        let is_last = *count == 0;
+        let mut all = traces();
+        let Entry::Occupied(mut handles) = all.open.entry(span.into_u64()) else { panic!() };
+        *handles.get_mut() -= 1;
+        let is_last = *handles.get() == 0;
         if is_last {
-            traces().open.remove(&id);
+            handles.remove();
         }
         is_last
     }
@@ -139,7 +137,7 @@ fn traces() -> MutexGuard<'static, Traces> {
 
 async fn host() -> TestHost {
     static ONCE: LazyLock<()> = LazyLock::new(|| {
-        let collector = Collector { next: AtomicU64::new(1), holders: Mutex::default() };
+        let collector = Collector { next: AtomicU64::new(1) };
         tracing::subscriber::set_global_default(collector).unwrap();
     });
     LazyLock::force(&ONCE);
@@ -210,7 +208,7 @@ fn pids(pids: impl IntoIterator<Item = Pid>) -> BTreeSet<i32> {
 async fn until_over(id: TraceId) {
     let is_over = || {
         let traces = traces();
-        !traces.open.iter().any(|open| traces.is_of(&traces.spans[open], id))
+        !traces.open.keys().any(|open| traces.is_of(&traces.spans[open], id))
     };
     eventually("all spans are closed", is_over).await;
 }
