@@ -24,13 +24,13 @@ mod most {
     /// System calls of the host, all its threads together.
     pub(super) const HOST_CALLS: usize = 20;
     /// System calls of the worker, from one response to the next.
-    pub(super) const WORKER_CALLS: usize = 26;
+    pub(super) const WORKER_CALLS: usize = 23;
     /// System calls of the job, from fork to exit.
     pub(super) const JOB_CALLS: usize = 15;
     /// How often a thread of the host goes to sleep.
     pub(super) const HOST_SLEEPS: usize = 9;
     /// How often the worker goes to sleep.
-    pub(super) const WORKER_SLEEPS: usize = 5;
+    pub(super) const WORKER_SLEEPS: usize = 4;
     /// Page faults of the worker, which copies what it changes after a fork.
     pub(super) const WORKER_FAULTS: usize = 20;
     /// Page faults of the job. Half of them are for the program's own code.

@@ -73,6 +73,12 @@ impl Channel {
         }
     }
 
+    /// Whether a part of what the host said has been read and not been taken yet: of that, its descriptor
+    /// does not tell.
+    pub(crate) fn has_leftovers(&self) -> bool {
+        self.reader.has_leftovers()
+    }
+
     /// The next message, if it is there.
     pub(crate) fn try_receive<M: Decode>(&mut self) -> Result<Option<(M, Vec<OwnedFd>)>, HostGone> {
         let Some(Frame { bytes, descriptors }) = self.reader.receive(self.socket.as_fd())? else {

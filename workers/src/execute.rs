@@ -30,7 +30,7 @@ use pvf_host_core::{
     },
 };
 use rustix::{
-    event::{PollFd, PollFlags, poll},
+    event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
 };
 use std::{
@@ -228,28 +228,45 @@ impl Worker<'_> {
     }
 
     /// Waits for the host, and meanwhile looks after the jobs.
+    ///
+    /// The last job is left alone for a moment: if the next request comes soon, it has ended by then, and
+    /// nobody had to be woken for that.
     fn wait_for_request(&mut self) -> Result<Numbered<ExecuteRequest>, HostGone> {
+        const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+        let mut host_has_spoken = false;
+        let mut moment_is_over = false;
         loop {
-            match self.host.try_receive()? {
-                Some((ExecuteMessage::Execute(request), _)) => return Ok(request),
-                // It crossed the response on its way.
-                Some((ExecuteMessage::Cancel, _)) => continue,
-                None => {}
+            if host_has_spoken || self.host.has_leftovers() {
+                match self.host.try_receive()? {
+                    Some((ExecuteMessage::Execute(request), _)) => return Ok(request),
+                    // It crossed the response on its way.
+                    Some((ExecuteMessage::Cancel, _)) => continue,
+                    None => {}
+                }
             }
             let host = self.host.as_fd();
             // Where there is no job to be watched, the host takes its place.
             let mut watched = [host; 2 + SPARES];
-            let jobs = self.dying.iter().chain(&self.spares);
+            let dying = self.dying.iter().filter(|_| moment_is_over);
+            let jobs = dying.chain(&self.spares);
             watched[1..].iter_mut().zip(jobs).for_each(|(fd, job)| *fd = job.pidfd());
             let mut watched = watched.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-            match poll(&mut watched, None) {
+            let is_moment = self.dying.is_some() && !moment_is_over;
+            match poll(&mut watched, is_moment.then_some(&MOMENT)) {
+                Ok(0) => {
+                    moment_is_over = true;
+                    continue;
+                }
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
-            let mut ended = watched.map(|fd| !fd.revents().is_empty()).into_iter().skip(1);
-            let mut has_ended = |_: &mut Job| ended.next().unwrap_or(false);
+            let mut have_events = watched.map(|fd| !fd.revents().is_empty()).into_iter();
+            host_has_spoken = have_events.next().unwrap_or(false);
+            let mut has_ended = |_: &mut Job| have_events.next().unwrap_or(false);
             // Reaped by being dropped. Too few spare ones do no harm.
-            self.dying.take_if(&mut has_ended);
+            if moment_is_over {
+                self.dying.take_if(&mut has_ended);
+            }
             self.spares.retain_mut(|job| !has_ended(job));
         }
     }

@@ -65,6 +65,7 @@ pub(crate) struct Job {
     socket: OwnedFd,
     reader: FrameReader,
     is_ready: bool,
+    is_killed: bool,
     /// How the process ended and what it used, once it is reaped.
     reaped: Option<(String, JobUsage)>,
 }
@@ -138,6 +139,7 @@ impl Job {
                 socket: ours,
                 reader: FrameReader::new(max_answer + 64),
                 is_ready: false,
+                is_killed: false,
                 reaped: None,
             }),
         }
@@ -170,18 +172,16 @@ impl Job {
     ) -> Result<Ending<T>, HostGone> {
         let clock = CpuClock::of(self.pid);
         let mut log = KeptLog::default();
-        // The host may have said something in one breath with what this job was started for: then that
-        // has been read already, and its descriptor would not tell.
-        let mut outcome = match on_host(host)? {
-            Watch::Continue => None,
-            Watch::Kill => Some(Outcome::Killed),
-        };
+        let mut outcome = None;
+        // The host may have said something in one breath with what this job was started for.
+        if host.has_leftovers()
+            && let Watch::Kill = on_host(host)?
+        {
+            outcome = Some(Outcome::Killed);
+        }
+        // What it has used to get ready is counted from the first look at its clock on.
+        let mut left = cpu_limit;
         while outcome.is_none() {
-            let left = cpu_limit.saturating_sub(clock.now());
-            if left.is_zero() {
-                outcome = Some(Outcome::TimedOut);
-                break;
-            }
             let mut watched = [
                 PollFd::new(&self.socket, PollFlags::IN),
                 PollFd::new(&self.pidfd, PollFlags::IN),
@@ -201,6 +201,12 @@ impl Job {
                 && let Watch::Kill = on_host(host)?
             {
                 outcome = Some(Outcome::Killed);
+            }
+            if outcome.is_none() {
+                left = cpu_limit.saturating_sub(clock.now());
+                if left.is_zero() {
+                    outcome = Some(Outcome::TimedOut);
+                }
             }
         }
         self.kill();
@@ -281,9 +287,12 @@ impl Job {
 
     /// Ends the process, if it still runs. It runs no instruction of its own from here on, but those
     /// that are under way on another processor.
-    fn kill(&self) {
-        // Fails only if it has ended.
-        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+    fn kill(&mut self) {
+        if !self.is_killed {
+            // Fails only if it has ended.
+            let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+            self.is_killed = true;
+        }
     }
 
     /// Kills the job if it still runs, and says how it ended and what it used.
@@ -367,12 +376,12 @@ fn until_it_may_be_over(left: Duration, threads: usize) -> Timespec {
 struct CpuClock(libc::clockid_t);
 
 impl CpuClock {
-    fn of(pid: Pid) -> Self {
-        let mut clock = 0;
-        // SAFETY: the pointer is to memory of the right type. The call can only fail for a process
-        // that is not there, and then reading the clock fails too.
-        unsafe { libc::clock_getcpuclockid(pid.as_raw_pid(), &raw mut clock) };
-        Self(clock)
+    /// As the kernel numbers these clocks, see `clock_getres(2)`: the C library's function would first
+    /// ask it whether there is one of this number.
+    const fn of(pid: Pid) -> Self {
+        /// Precise, and of all threads: `CPUCLOCK_SCHED`.
+        const KIND: libc::clockid_t = 2;
+        Self((!pid.as_raw_pid() << 3) | KIND)
     }
 
     /// Nothing for a process that has been reaped.

@@ -7,6 +7,9 @@
 //!
 //! The numbers of the x32 interface, which has the architecture of x86-64, are found nowhere, as they
 //! are larger than all others.
+//!
+//! A program that [leaves](Stage::leaves_to) something to the one before it is there to be short: it
+//! looks for its calls one after the other, among those alone that get past the other one.
 
 use super::{
     Stage,
@@ -35,6 +38,8 @@ const CALLS: usize = 128;
 const ROW: usize = 5;
 /// The most jumps out of one case: two halves of each of six arguments.
 const JUMPS: usize = 12;
+/// The most rows of calls that a program which leaves something to another one allows.
+const ROWS: usize = 32;
 
 /// A program for the kernel.
 #[derive(Clone, Copy)]
@@ -64,14 +69,20 @@ pub(super) use program;
 impl Assembly {
     /// What is done with each of `calls`. Any other ends the process.
     pub(super) const fn new(calls: &[Call], machine: Machine, stage: Stage) -> Self {
-        let (order, count) = sorted(calls, machine, stage);
         let mut this = Self { code: [instruction(0, 0); ROOM], len: 0, own_process: None };
-        this.push(LOAD, ARCHITECTURE);
-        let check = this.push(JUMP_IF_EQUAL, machine.audit_architecture());
-        let wrong = this.answer(Action::Kill);
-        this.aim(check, wrong + 1, wrong);
-        this.push(LOAD, NUMBER);
-        this.search(calls, order.split_at(count).0, machine, stage);
+        if let Some(before) = stage.leaves_to() {
+            let (order, count) = sorted(calls, machine, before);
+            this.push(LOAD, NUMBER);
+            this.select(calls, order.split_at(count).0, machine, stage);
+        } else {
+            let (order, count) = sorted(calls, machine, stage);
+            this.push(LOAD, ARCHITECTURE);
+            let check = this.push(JUMP_IF_EQUAL, machine.audit_architecture());
+            let wrong = this.answer(Action::Kill);
+            this.aim(check, wrong + 1, wrong);
+            this.push(LOAD, NUMBER);
+            this.search(calls, order.split_at(count).0, machine, stage);
+        }
         this
     }
 
@@ -151,19 +162,68 @@ impl Assembly {
         }
     }
 
+    /// Finds the number, which is loaded and is that of one of the calls whose places are in `order`. So
+    /// where several in a row are allowed, it is enough to compare with the first and the last.
+    const fn select(&mut self, calls: &[Call], order: &[usize], machine: Machine, stage: Stage) {
+        let (mut rows, mut count) = ([0; ROWS], 0);
+        let mut at = 0;
+        while at < order.len() {
+            let call = &calls[order[at]];
+            let mut end = at;
+            while end < order.len() && are_plain(calls, &[order[end]], stage) {
+                end += 1;
+            }
+            if end > at {
+                if end == at + 1 {
+                    rows[count] = self.push(JUMP_IF_EQUAL, number(call, machine));
+                } else {
+                    let first = self.push(JUMP_IF_NOT_BELOW, number(call, machine));
+                    let last = number(&calls[order[end - 1]], machine);
+                    rows[count] = self.push(JUMP_IF_NOT_BELOW, last + 1);
+                    self.aim(first, first + 1, first + 2);
+                }
+                count += 1;
+                at = end;
+            } else {
+                if !rule(call, stage).is_kill() {
+                    let is_it = self.push(JUMP_IF_EQUAL, number(call, machine));
+                    self.apply(rule(call, stage));
+                    self.aim(is_it, is_it + 1, self.len);
+                }
+                at += 1;
+            }
+        }
+        self.answer(Action::Kill);
+        let allow = self.answer(Action::Allow);
+        while count > 0 {
+            count -= 1;
+            let row = rows[count];
+            if self.code[row].code as u32 == JUMP_IF_EQUAL {
+                self.aim(row, allow, row + 1);
+            } else {
+                self.aim(row, row + 1, allow);
+            }
+        }
+    }
+
     /// Applies a rule, if the jump `is_it` says that it is the one to apply.
     const fn decide(&mut self, is_it: usize, rule: &Rule) {
-        let mut at = 0;
-        while at < rule.cases.len() {
-            self.case(rule.cases[at].when, rule.cases[at].then);
-            at += 1;
-        }
-        let end = self.answer(rule.otherwise);
+        let end = self.apply(rule);
         let miss = match rule.otherwise {
             Action::Kill => end,
             _ => self.answer(Action::Kill),
         };
         self.aim(is_it, is_it + 1, miss);
+    }
+
+    /// Applies a rule. Says where the answer is that is given when no case applies.
+    const fn apply(&mut self, rule: &Rule) -> usize {
+        let mut at = 0;
+        while at < rule.cases.len() {
+            self.case(rule.cases[at].when, rule.cases[at].then);
+            at += 1;
+        }
+        self.answer(rule.otherwise)
     }
 
     /// Answers if all conditions hold, and else comes out behind.

@@ -288,12 +288,6 @@ calls! {
         prepare_job: OWN_CLOCKS,
     }
 
-    clock_getres 229 114 {
-        "the C library checks that a job has a clock for its CPU time",
-        worker: Rule::ALLOW,
-        loaded: Rule::ALLOW,
-    }
-
     clock_nanosleep 230 115 {
         "a prepare job looks at its memory now and then",
         worker: Rule::ALLOW,

@@ -7,7 +7,8 @@
 //!
 //! A filter can't be taken back, only be followed by another one: then a call has to be allowed by
 //! both. So what a later [`Stage`] of a process allows, its earlier ones do too; and the filter of a job
-//! looks at no argument that its worker's has looked at in the same way.
+//! says nothing of what its worker's says already: it looks at no argument in the same way, at no call
+//! that ends the worker, and not at the architecture.
 //!
 //! * `rules` has the terms in which the table is written,
 //! * `calls` is the table,
@@ -45,8 +46,9 @@ impl Stage {
     /// All of them, in the order of their declaration.
     pub(crate) const ALL: [Self; 4] = [Self::Worker, Self::Loaded, Self::Job, Self::PrepareJob];
 
-    /// The stage before, if the program for this one leaves to that one's what both say alike. The kernel
-    /// takes as long as a whole small execution to install a long program, and a job installs its own.
+    /// The stage before, if the program for this one leaves to that one's what both say alike, and what that
+    /// one forbids. The kernel takes as long as a whole small execution to install a long program, and a
+    /// job installs its own.
     const fn leaves_to(self) -> Option<Self> {
         match self {
             Self::Job => Some(Self::Loaded),
