@@ -18,12 +18,14 @@ pub(crate) struct Loaded {
     pub(crate) guest: Result<Box<Guest>, ExecuteError>,
     /// Whether nobody has called into the instance.
     is_fresh: bool,
+    /// An exported function that was looked up ahead of its call, by its name.
+    looked_up: Option<(String, Result<ProgramCounter, ExecuteError>)>,
     gas_used: Option<u64>,
 }
 
 impl Loaded {
     pub(crate) fn new(linked: Linked, guest: Result<Box<Guest>, ExecuteError>) -> Self {
-        Self { linked, guest, is_fresh: true, gas_used: None }
+        Self { linked, guest, is_fresh: true, looked_up: None, gas_used: None }
     }
 }
 
@@ -41,12 +43,20 @@ impl LoadedArtifact for Loaded {
             guest.reset().map_err(|error| MachineError(error.to_string()))?;
         }
         guest.begin(log);
-        let result = call(&self.linked, guest, entry_point, input);
+        let target = match &self.looked_up {
+            Some((name, found)) if name == entry_point => found.clone(),
+            _ => export(&self.linked, entry_point),
+        };
+        let result = target.and_then(|target| call(&self.linked, guest, target, input));
         self.gas_used = max_gas.map(|max_gas| match &result {
             Err(ExecuteError::OutOfGas) => max_gas,
             _ => max_gas - u64::try_from(guest.instance().gas()).unwrap_or(0),
         });
         result
+    }
+
+    fn prepare_call(&mut self, entry_point: &str) {
+        self.looked_up = Some((entry_point.to_owned(), export(&self.linked, entry_point)));
     }
 
     fn gas_used(&self) -> Option<u64> {
@@ -57,10 +67,9 @@ impl LoadedArtifact for Loaded {
 fn call(
     linked: &Linked,
     guest: &mut Guest,
-    entry_point: &str,
+    target: ProgramCounter,
     input: &[u8],
 ) -> Result<Vec<u8>, ExecuteError> {
-    let target = export(linked, entry_point)?;
     // At most what a signed number holds: see `ExecutorParams::max_gas`.
     guest.instance().set_gas(linked.max_gas.unwrap_or(0) as i64);
     let argument = guest

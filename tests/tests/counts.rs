@@ -32,9 +32,9 @@ mod most {
     /// How often the worker goes to sleep.
     pub(super) const WORKER_SLEEPS: usize = 4;
     /// Page faults of the worker, which copies what it changes after a fork.
-    pub(super) const WORKER_FAULTS: usize = 20;
+    pub(super) const WORKER_FAULTS: usize = 18;
     /// Page faults of the job. Half of them are for the program's own code.
-    pub(super) const JOB_FAULTS: usize = 120;
+    pub(super) const JOB_FAULTS: usize = 105;
     /// Pieces of memory that the host allocates.
     pub(super) const ALLOCATIONS: usize = 24;
     /// How much that is, in bytes.

@@ -9,7 +9,7 @@ use pvf_host_core::{
     primitives::ExecutorParams,
 };
 use pvf_host_functions::{CallState, FatPointer, GuestContext, GuestMemory};
-use std::panic::resume_unwind;
+use std::{fmt, panic::resume_unwind};
 
 /// The exported memory.
 const MEMORY: &str = "memory";
@@ -88,28 +88,56 @@ pub fn split<'a>(
 }
 
 /// Code in memory, and usually an instance of it.
-#[derive(Debug)]
 pub struct Loaded<L: Linked> {
     linked: L,
     form: Form,
     /// What there is for each call, if the code counts it.
     max_gas: Option<u64>,
     next: Next<L::Instance>,
-    /// The instance of the last call. Dropping it would unmap its memory: a system call, which a
-    /// job may not be allowed to make, and need not.
+    /// The instance of the last call, and the function that was called. Dropping the one would unmap its
+    /// memory: a system call, which a job may not be allowed to make, and need not. Dropping the other
+    /// would count down in pages that a job then had to copy.
     last: Option<L::Instance>,
+    called: Option<<L::Instance as Instance>::Function>,
     gas_used: Option<u64>,
 }
 
+impl<L: Linked> fmt::Debug for Loaded<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded")
+            .field("form", &self.form)
+            .field("max_gas", &self.max_gas)
+            .field("next", &self.next)
+            .field("gas_used", &self.gas_used)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What the next call begins with.
-#[derive(Debug)]
-enum Next<I> {
-    /// An instance that nobody has called into.
-    Ready(I),
+enum Next<I: Instance> {
+    /// An instance that nobody has called into, and what was [looked up](look_up) in it.
+    Ready(I, Option<LookedUp<I::Function>>),
     /// The code can't be instantiated, and never will be.
     Fail(ExecuteError),
     /// Making an instance.
     Instantiate,
+}
+
+/// A function that was looked up ahead of its call.
+struct LookedUp<F> {
+    name: String,
+    found: Result<F, ExecuteError>,
+}
+
+impl<I: Instance> fmt::Debug for Next<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ready(_, None) => "Ready",
+            Self::Ready(_, Some(_)) => "Ready, looked up",
+            Self::Fail(_) => "Fail",
+            Self::Instantiate => "Instantiate",
+        })
+    }
 }
 
 impl<L: Linked> Loaded<L> {
@@ -121,13 +149,13 @@ impl<L: Linked> Loaded<L> {
     pub fn new(linked: L, form: Form, params: &ExecutorParams) -> Result<Self, LoadError> {
         let max_gas = params.max_gas();
         let next = match instantiate(&linked, max_gas, Box::new(())) {
-            Ok(ready) => Next::Ready(ready),
+            Ok(ready) => Next::Ready(ready, None),
             Err(ExecuteError::RuntimeConstruction(error)) => return Err(error.into()),
             Err(ExecuteError::Machine(error)) => return Err(error.into()),
             // The code's own doing, so every candidate's verdict.
             Err(error) => Next::Fail(error),
         };
-        Ok(Self { linked, form, max_gas, next, last: None, gas_used: None })
+        Ok(Self { linked, form, max_gas, next, last: None, called: None, gas_used: None })
     }
 }
 
@@ -143,16 +171,22 @@ impl<L: Linked> LoadedArtifact for Loaded<L> {
         if let Next::Fail(error) = &self.next {
             return Err(error.clone());
         }
-        let ready = match std::mem::replace(&mut self.next, Next::Instantiate) {
-            Next::Ready(mut ready) => {
+        let (ready, looked_up) = match std::mem::replace(&mut self.next, Next::Instantiate) {
+            Next::Ready(mut ready, looked_up) => {
                 ready.guest().0.state_mut().log = log;
-                ready
+                (ready, looked_up)
             }
-            Next::Instantiate | Next::Fail(_) => instantiate(&self.linked, self.max_gas, log)?,
+            Next::Instantiate | Next::Fail(_) => {
+                (instantiate(&self.linked, self.max_gas, log)?, None)
+            }
         };
         let instance = self.last.insert(ready);
         let started = if self.form.has_start() { instance.call_start(START) } else { Ok(()) };
-        let result = started.and_then(|()| call(instance, entry_point, input));
+        let found = started.and_then(|()| match looked_up {
+            Some(LookedUp { name, found }) if name == entry_point => found,
+            _ => look_up(instance, entry_point),
+        });
+        let result = found.and_then(|it| call(instance, self.called.insert(it), input));
         if let Some(panic) = instance.guest().0.state_mut().panic.take() {
             resume_unwind(panic);
         }
@@ -162,6 +196,16 @@ impl<L: Linked> LoadedArtifact for Loaded<L> {
         self.gas_used = Some(max_gas.saturating_sub(left.unwrap_or(0)));
         // Nothing of the guest's ran after that, whatever the error says.
         if left.is_none() { Err(ExecuteError::OutOfGas) } else { result }
+    }
+
+    fn prepare_call(&mut self, entry_point: &str) {
+        // A start function sees no memory, and comes before whatever is lacking.
+        if !self.form.has_start()
+            && let Next::Ready(instance, looked_up) = &mut self.next
+        {
+            let found = look_up(instance, entry_point);
+            *looked_up = Some(LookedUp { name: entry_point.to_owned(), found });
+        }
     }
 
     fn gas_used(&self) -> Option<u64> {
@@ -184,7 +228,9 @@ fn instantiate<L: Linked>(
     Ok(instance)
 }
 
-fn call<I: Instance>(instance: &mut I, name: &str, input: &[u8]) -> Result<Vec<u8>, ExecuteError> {
+/// Finds what a call of the exported function `name` needs, and has host functions see it. After a start
+/// function, if there is one.
+fn look_up<I: Instance>(instance: &mut I, name: &str) -> Result<I::Function, ExecuteError> {
     instance.show_memory(MEMORY).ok_or_else(|| lacks(instance, MEMORY, "memory"))?;
     let heap_base = instance.global_i32(HEAP_BASE);
     let heap_base = heap_base.ok_or_else(|| lacks(instance, HEAP_BASE, "global of type i32"))?;
@@ -193,6 +239,14 @@ fn call<I: Instance>(instance: &mut I, name: &str, input: &[u8]) -> Result<Vec<u
 
     // The rest of the state lasts from the start function on.
     instance.guest().state().allocator = CallState::new(heap_base.cast_unsigned()).allocator;
+    Ok(function)
+}
+
+fn call<I: Instance>(
+    instance: &mut I,
+    function: &I::Function,
+    input: &[u8],
+) -> Result<Vec<u8>, ExecuteError> {
     let injected = instance.guest().allocate_and_write(input);
     let argument = injected.map_err(|error| {
         // It may be the machine that could not grow the memory.
@@ -200,7 +254,7 @@ fn call<I: Instance>(instance: &mut I, name: &str, input: &[u8]) -> Result<Vec<u
         failure.unwrap_or_else(|| error.for_input(input.len()))
     })?;
 
-    let FatPointer { ptr, len } = instance.call(&function, argument)?.into();
+    let FatPointer { ptr, len } = instance.call(function, argument)?.into();
     // The bounds are checked before anything is reserved for the copy.
     let output = instance.guest().bytes(ptr, len).map(|output| output.into_owned());
     output.map_err(|_| {

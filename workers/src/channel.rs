@@ -73,6 +73,11 @@ impl Channel {
         }
     }
 
+    /// Gives memory back that another thread has reserved.
+    pub(crate) fn shrink(&mut self) {
+        self.reader.shrink();
+    }
+
     /// Whether a part of what the host said has been read and not been taken yet: of that, its descriptor
     /// does not tell.
     pub(crate) fn has_leftovers(&self) -> bool {

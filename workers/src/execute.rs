@@ -65,7 +65,12 @@ pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), H
     if let Err(error) = confinement.limit_memory(process_memory(&request.params)) {
         return host.send(&numbered(failed(error)), &[]);
     }
+    let mut host = Some(host);
     let served = on_guest_stack(&request.params, || {
+        // It is in this thread's memory from here on: what a worker writes to after a fork is copied, page
+        // by page.
+        let mut host = host.take().expect("this is called once");
+        host.shrink();
         let start = Instant::now();
         let loaded = load(&request, artifact, input).and_then(|loaded| {
             confinement.artifact_is_loaded().map_err(failed)?;
@@ -77,13 +82,18 @@ pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), H
                 host.send(&numbered(LoadResponse::Ready { load, verify }), &[])?;
                 let params = &request.params;
                 let (spares, dying) = (VecDeque::with_capacity(SPARES), None);
-                Worker { host: &mut host, confinement, params, artifact, input, spares, dying }
-                    .serve()
+                Worker { host, confinement, params, artifact, input, spares, dying }.serve()
             }
             Err(response) => host.send(&numbered(response), &[]),
         }
     });
-    served.unwrap_or_else(|error| host.send(&numbered(LoadResponse::Failed(error.into())), &[]))
+    match (served, host) {
+        (Err(error), Some(mut host)) => {
+            host.send(&numbered(LoadResponse::Failed(error.into())), &[])
+        }
+        (Err(error), None) => Err(HostGone::Broken(error.to_string())),
+        (Ok(served), _) => served,
+    }
 }
 
 /// Runs `work` in a thread with the native stack that the parameters ask for, while this one waits.
@@ -123,8 +133,9 @@ fn load(
     }
     let verify = start.elapsed();
     let input = MmapOptions::new().map_raw_read_only(&File::from(input)).map_err(refused)?;
-    let loaded =
+    let mut loaded =
         descriptor.execute.load(&artifact, &request.params).map_err(LoadResponse::Failed)?;
+    loaded.prepare_call(ENTRY_POINT);
     Ok((loaded, input, verify))
 }
 
@@ -175,7 +186,7 @@ impl From<End> for JobOutcome {
 const SPARES: usize = 2;
 
 struct Worker<'a> {
-    host: &'a mut Channel,
+    host: Channel,
     confinement: Confinement,
     params: &'a ExecutorParams,
     artifact: Box<dyn LoadedArtifact>,
@@ -229,8 +240,8 @@ impl Worker<'_> {
 
     /// Waits for the host, and meanwhile looks after the jobs.
     ///
-    /// The last job is left alone for a moment: if the next request comes soon, it has ended by then, and
-    /// nobody had to be woken for that.
+    /// They are left alone for a moment: if the next request comes soon, the last job has ended by then,
+    /// and nobody had to be woken for that.
     fn wait_for_request(&mut self) -> Result<Numbered<ExecuteRequest>, HostGone> {
         const MOMENT: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
         let mut host_has_spoken = false;
@@ -245,18 +256,22 @@ impl Worker<'_> {
                 }
             }
             let host = self.host.as_fd();
+            if !moment_is_over {
+                let mut watched = [PollFd::from_borrowed_fd(host, PollFlags::IN)];
+                match poll(&mut watched, Some(&MOMENT)) {
+                    Ok(0) => moment_is_over = true,
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(errno) => return Err(errno.into()),
+                }
+                host_has_spoken = !watched[0].revents().is_empty();
+                continue;
+            }
             // Where there is no job to be watched, the host takes its place.
             let mut watched = [host; 2 + SPARES];
-            let dying = self.dying.iter().filter(|_| moment_is_over);
-            let jobs = dying.chain(&self.spares);
+            let jobs = self.dying.iter().chain(&self.spares);
             watched[1..].iter_mut().zip(jobs).for_each(|(fd, job)| *fd = job.pidfd());
             let mut watched = watched.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-            let is_moment = self.dying.is_some() && !moment_is_over;
-            match poll(&mut watched, is_moment.then_some(&MOMENT)) {
-                Ok(0) => {
-                    moment_is_over = true;
-                    continue;
-                }
+            match poll(&mut watched, None) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
@@ -264,9 +279,7 @@ impl Worker<'_> {
             host_has_spoken = have_events.next().unwrap_or(false);
             let mut has_ended = |_: &mut Job| have_events.next().unwrap_or(false);
             // Reaped by being dropped. Too few spare ones do no harm.
-            if moment_is_over {
-                self.dying.take_if(&mut has_ended);
-            }
+            self.dying.take_if(&mut has_ended);
             self.spares.retain_mut(|job| !has_ended(job));
         }
     }
@@ -324,7 +337,7 @@ impl Worker<'_> {
         // The job runs on another processor. After its answer, others would wait for this.
         self.fork_ahead();
         let Ending { outcome, cpu, log } =
-            job.supervise::<Answer>(request.cpu_limit, 1, self.host, |host| {
+            job.supervise::<Answer>(request.cpu_limit, 1, &mut self.host, |host| {
                 match host.try_receive()? {
                     None => Ok(Watch::Continue),
                     Some((ExecuteMessage::Cancel, _)) => Ok(Watch::Kill),

@@ -68,6 +68,7 @@ pub fn measure(
     on_guest_stack(params, || {
         let load = || descriptor.execute.load(artifact, params).map_err(|error| error.to_string());
         let (mut called, mut ready) = (load()?, load()?);
+        ready.prepare_call(ENTRY_POINT);
         let mut floor = Floor::default();
         for _ in 0..count {
             let start = Instant::now();

@@ -12,7 +12,7 @@ use pvf_host_core::{
     backend::{GuestLog, LogLevel},
     failpoint::{self, Point},
     worker::{
-        frame::{FrameError, FrameReader, FrameWriter},
+        frame::{FrameError, FrameReader, FrameWriter, read_short},
         protocol::{JobUsage, KeptLog, LogLine, MAX_LOG},
     },
 };
@@ -27,7 +27,7 @@ use std::{
     io,
     mem::MaybeUninit,
     os::{
-        fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd},
         unix::process::ExitStatusExt,
     },
     panic::{AssertUnwindSafe, catch_unwind},
@@ -52,6 +52,8 @@ enum Message<T> {
     Ready,
 }
 
+/// No message that starts a job is longer, with its length, in bytes.
+const MAX_START: usize = 64;
 /// The most of a log line's text that is sent, and the same of its target, in bytes.
 const MAX_LOG_TEXT: usize = 16 << 10;
 /// No log message is longer, in bytes.
@@ -121,7 +123,9 @@ impl Job {
         // child may go on as an ordinary process.
         match unsafe { fork()? } {
             None => {
-                drop(ours);
+                // SAFETY: it was made above, and nothing else has it. The C library's function, which
+                // dropping it would call, is in pages that a job needs for nothing else.
+                unsafe { rustix::io::close(ours.into_raw_fd()) };
                 // A panic must not unwind into the worker's code, of which this process is a copy.
                 let _ = catch_unwind(AssertUnwindSafe(|| match enter(worker, theirs) {
                     Ok(socket) => {
@@ -148,6 +152,7 @@ impl Job {
     /// Sends the job what it waits for.
     pub(crate) fn start(&self, message: &impl Encode) -> Result<(), FrameError> {
         let bytes = message.encode();
+        debug_assert!(bytes.len() + 8 <= MAX_START, "a message to a job is short");
         let is_sent = FrameWriter::new(&bytes, &[]).send(self.socket.as_fd())?;
         debug_assert!(is_sent, "a message to a job fits into its socket");
         Ok(())
@@ -414,14 +419,9 @@ impl JobSocket {
     /// Waits for what [`Job::start`] sends. Ends the process if the worker is gone.
     pub(crate) fn wait_for_start<M: Decode>(&self) -> M {
         let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut reader = FrameReader::new(4096);
-        match reader.read(socket.as_fd()) {
-            Ok(Some(frame)) => match M::decode_all(&mut &frame.bytes[..]) {
-                Ok(message) => message,
-                Err(_) => exit(1),
-            },
-            Ok(None) | Err(_) => exit(1),
-        }
+        let mut buffer = [0; MAX_START];
+        let Ok(bytes) = read_short(socket.as_fd(), &mut buffer) else { exit(1) };
+        M::decode_all(&mut &bytes[..]).unwrap_or_else(|_| exit(1))
     }
 
     /// Gives the job's answer and ends the process.

@@ -33,7 +33,7 @@ pub(crate) fn prepare(
     Ok(Artifact::from_bytes(&Wasmtime.prepare(code, params)?).unwrap())
 }
 
-/// Prepares, loads and calls.
+/// Prepares, loads and calls. Preparing the call must change nothing.
 pub(crate) fn run_with(
     code: &[u8],
     params: &ExecutorParams,
@@ -43,7 +43,11 @@ pub(crate) fn run_with(
     let artifact = prepare(code, params).expect("code can be prepared");
     on_big_stack(|| {
         let mut loaded = Wasmtime.load(&artifact, params)?;
-        loaded.call("validate_block", input, Box::new(log))
+        let mut prepared = Wasmtime.load(&artifact, params)?;
+        prepared.prepare_call("validate_block");
+        let result = loaded.call("validate_block", input, Box::new(log));
+        assert_eq!(prepared.call("validate_block", input, Box::new(())), result);
+        result
     })
 }
 

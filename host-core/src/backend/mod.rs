@@ -266,6 +266,15 @@ pub trait LoadedArtifact {
         log: Box<dyn GuestLog>,
     ) -> Result<Vec<u8>, ExecuteError>;
 
+    /// Does of a call of `entry_point` what can be done before the input is there, and runs nothing of the
+    /// guest's.
+    ///
+    /// A worker calls it once, before it forks jobs: what is done here, no job has to do. No call ends
+    /// differently for it, of this function or of another one, and what goes wrong is the call's to say.
+    fn prepare_call(&mut self, entry_point: &str) {
+        let _ = entry_point;
+    }
+
     /// The gas that the last call used, however it ended. None if it was not metered, that is without
     /// [`MaxGas`](crate::primitives::ExecutorParam::MaxGas).
     fn gas_used(&self) -> Option<u64> {

@@ -80,6 +80,12 @@ impl FrameReader {
         self.limit = limit;
     }
 
+    /// Gives memory back that is reserved and not in use.
+    pub fn shrink(&mut self) {
+        self.buffer.shrink_to_fit();
+        self.descriptors.shrink_to_fit();
+    }
+
     /// Whether part of a frame, or more than the frames asked for, has arrived.
     pub fn has_leftovers(&self) -> bool {
         !self.buffer.is_empty() || !self.descriptors.is_empty()
@@ -114,15 +120,6 @@ impl FrameReader {
             }
             Ok(received.bytes)
         })
-    }
-
-    /// The same from a pipe, which passes no descriptors.
-    ///
-    /// # Errors
-    ///
-    /// See [`FrameError`].
-    pub fn read(&mut self, pipe: BorrowedFd<'_>) -> Result<Option<Frame>, FrameError> {
-        self.next(|buffer, _| rustix::io::read(pipe, buffer))
     }
 
     fn next(
@@ -194,6 +191,39 @@ impl FrameReader {
         }
         Ok(Some(LENGTH + len as usize))
     }
+}
+
+/// Waits for one frame, with no descriptors beside it, on a descriptor that blocks. The `buffer` has to hold
+/// it with its length; no memory is reserved.
+///
+/// # Errors
+///
+/// When the other side has closed the connection, sends a frame that is longer, or more than one.
+pub fn read_short<'a>(pipe: BorrowedFd<'_>, buffer: &'a mut [u8]) -> Result<&'a [u8], FrameError> {
+    let limit = buffer.len().saturating_sub(LENGTH);
+    let mut filled = 0;
+    let end = loop {
+        if let Some(length) = buffer[..filled].first_chunk::<LENGTH>() {
+            let len = u64::from_le_bytes(*length);
+            if len > limit as u64 {
+                return Err(FrameError::TooLong { len, limit: limit as u64 });
+            }
+            let end = LENGTH + len as usize;
+            if filled > end {
+                return Err(FrameError::Malformed("more than one frame".into()));
+            }
+            if filled == end {
+                break end;
+            }
+        }
+        match rustix::io::read(pipe, &mut buffer[filled..]) {
+            Ok(0) | Err(Errno::CONNRESET) => return Err(FrameError::Closed),
+            Ok(len) => filled += len,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(io::Error::from(errno).into()),
+        }
+    };
+    Ok(&buffer[LENGTH..end])
 }
 
 /// Sends one frame, however many pieces the kernel takes it in.
@@ -307,6 +337,28 @@ mod tests {
         }
         rustix::io::write(&a, &[*last]).unwrap();
         assert_eq!(reader.receive(b.as_fd()).unwrap().unwrap().bytes, b"abc");
+    }
+
+    #[test]
+    fn a_short_frame_is_taken_into_a_buffer_and_nothing_else_is() {
+        let frame = |length: u64, bytes: &[u8]| [&length.to_le_bytes()[..], bytes].concat();
+        let read = |wire: &[u8]| {
+            let (a, b) = pair();
+            assert_eq!(rustix::io::write(&a, wire).unwrap(), wire.len());
+            drop(a);
+            read_short(b.as_fd(), &mut [0; LENGTH + 3]).map(<[u8]>::to_vec)
+        };
+        for bytes in [&b""[..], b"a", b"abc"] {
+            assert_eq!(read(&frame(bytes.len() as u64, bytes)).unwrap(), bytes);
+        }
+        for (length, bytes) in [(4, &b"abc"[..]), (u64::MAX, b"")] {
+            let error = read(&frame(length, bytes)).unwrap_err();
+            assert!(matches!(error, FrameError::TooLong { limit: 3, .. }), "{error}");
+        }
+        assert!(matches!(read(&frame(1, b"ab")), Err(FrameError::Malformed(_))));
+        for wire in [&b""[..], b"1234567", &frame(3, b"ab")] {
+            assert!(matches!(read(wire), Err(FrameError::Closed)));
+        }
     }
 
     #[test]

@@ -96,6 +96,10 @@ impl LoadedArtifact for Loaded {
         self.1.call(entry_point, input, log)
     }
 
+    fn prepare_call(&mut self, entry_point: &str) {
+        self.1.prepare_call(entry_point);
+    }
+
     fn gas_used(&self) -> Option<u64> {
         self.1.gas_used()
     }

@@ -211,6 +211,9 @@ broken! {
         "calls::any_name_can_be_asked_for",
         "forks::a_missing_function_is_confined",
     ];
+    CallsWhatWasPrepared, "calls-what-was-prepared": [
+        "calls::a_call_that_was_prepared_is_like_any_other",
+    ];
     MissingEntryPointTraps, "missing-entry-point-traps": [
         "calls::an_entry_point_that_is_missing_is_an_invalid_output",
     ];
@@ -628,6 +631,7 @@ impl Execute for Broken {
             calls: 0,
             is_poisoned: false,
             gas_left: None,
+            prepared: None,
             log: None,
             shared: (self.0 == Kind::SharedByForks).then(socket_pair),
         }))
@@ -653,6 +657,7 @@ struct Loaded {
     calls: u32,
     is_poisoned: bool,
     gas_left: Option<u64>,
+    prepared: Option<String>,
     /// Lines of the call before.
     log: Option<Box<dyn GuestLog>>,
     /// What all forks share.
@@ -717,6 +722,9 @@ impl LoadedArtifact for Loaded {
         match self.kind {
             Kind::ThreadInCall => nap(),
             Kind::AnyEntryPoint => entry_point = "validate_block",
+            Kind::CallsWhatWasPrepared => {
+                entry_point = self.prepared.as_deref().unwrap_or(entry_point);
+            }
             Kind::NoLog => log = Box::new(()),
             Kind::OtherLevels => log = Box::new(OtherLevels(log)),
             Kind::NumbersLines => log = Box::new(NumberedLines(log)),
@@ -774,6 +782,13 @@ impl LoadedArtifact for Loaded {
             _ => {}
         }
         self.result(called)
+    }
+
+    fn prepare_call(&mut self, entry_point: &str) {
+        self.prepared = Some(entry_point.to_owned());
+        if let Some(good) = &mut self.good {
+            good.prepare_call(entry_point);
+        }
     }
 
     fn gas_used(&self) -> Option<u64> {

@@ -167,6 +167,11 @@ impl Loaded {
         self.0.call(entry_point, input, Box::new(log))
     }
 
+    /// Says which function will be called.
+    pub(crate) fn prepare_call(&mut self, entry_point: &str) {
+        self.0.prepare_call(entry_point);
+    }
+
     /// What comes of a candidate.
     pub(crate) fn outcome(&mut self, params: &ValidationParams) -> Outcome {
         outcome(self.call(&params.encode()))

@@ -28,7 +28,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal};
 use std::{
     io,
     os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicI32, Ordering},
 };
 
 /// The measures that a worker has taken, for those that are yet to come.
@@ -37,16 +37,22 @@ pub(crate) struct Confinement {
     holding: Measures,
 }
 
-/// Whether this process is a job, that has nobody to tell what it panics of.
-static IS_JOB: AtomicBool = AtomicBool::new(false);
+/// The worker, by its id. Its jobs have a copy of this, and other ids: a mark of their own would be a page
+/// that each of them had to copy.
+static WORKER: AtomicI32 = AtomicI32::new(0);
+
+fn is_worker() -> bool {
+    rustix::process::getpid().as_raw_pid() == WORKER.load(Ordering::Relaxed)
+}
 
 /// The worker has just started: nothing was read yet.
 pub(crate) fn begin() -> io::Result<()> {
     die_with_parent()?;
-    // A job catches its panics, and must not write about them.
+    WORKER.store(rustix::process::getpid().as_raw_pid(), Ordering::Relaxed);
+    // A job catches its panics, has nobody to tell of them, and must not write about them.
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        if !IS_JOB.load(Ordering::Relaxed) {
+        if is_worker() {
             report(panic);
         }
     }));
@@ -194,7 +200,6 @@ impl Confinement {
         socket: OwnedFd,
         outputs: Option<[BorrowedFd<'_>; 2]>,
     ) -> io::Result<OwnedFd> {
-        IS_JOB.store(true, Ordering::Relaxed);
         if self.holds(Measure::EndsWithHost) {
             die_with_parent()?;
             // If the worker died before that, nothing would end this process.
@@ -230,19 +235,22 @@ impl Confinement {
 /// The descriptors of a prepare job's outputs. What the standard library says on descriptor 2 is in none.
 pub(crate) const OUTPUTS: [i32; 2] = [1, 3];
 
+/// By the system call alone: the C library's function is in a page that a job needs for nothing else.
 fn duplicate(from: i32, to: i32) -> io::Result<()> {
     // SAFETY: always sound. Whoever owned `to` has no more use for it, see the callers.
-    if unsafe { libc::dup3(from, to, 0) } == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    match unsafe { libc::syscall(libc::SYS_dup3, from, to, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
 }
 
 /// Closes all descriptors from `first` to `last`.
 fn close_descriptors(first: u32, last: u32) -> io::Result<()> {
     // SAFETY: those that are closed are not used any more: a worker calls this before it opens any, and
     // a job never drops what it has of its worker.
-    if unsafe { libc::close_range(first, last, 0) } == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(())
+    match unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
         RANDOM_ACCESS,
     },
     request,
-    subject::Subject,
+    subject::{ENTRY_POINT, Subject},
     test::{Verdict, demands, ensure, ensure_eq},
 };
 use parity_scale_codec::Encode;
@@ -31,6 +31,8 @@ demands! {
         characters is `InvalidOutput`.";
     a_call_after_a_missing_entry_point_is_right: "After a call of a function that is missing, the next call \
         gives the right result.";
+    a_call_that_was_prepared_is_like_any_other: "Whether and for which function a call was prepared, it gives the \
+        same, and uses as much gas.";
     an_input_of_no_bytes_reaches_the_guest: "A call with no input calls the guest, which then panics because \
         its input ends too early.";
     a_large_input_reaches_the_guest: "A call with 16 MiB of input is one like any other.";
@@ -147,6 +149,35 @@ fn a_call_after_a_missing_entry_point_is_right(subject: &Subject) -> Verdict {
         is_right(&mut loaded)?;
     }
     Ok(())
+}
+
+fn a_call_that_was_prepared_is_like_any_other(subject: &Subject) -> Verdict {
+    for guest in [&ADDER, &BIG_OUTPUT, &HASHER, &MEMORY_HOG, &MESSAGES, &PANICKER] {
+        for candidate in subject.candidates(guest)? {
+            let load = || subject.loaded(candidate.guest, &candidate.executor_params);
+            let mut unprepared = load()?;
+            unprepared.check(&candidate)?;
+            for name in [ENTRY_POINT, "absent"] {
+                let mut loaded = load()?;
+                loaded.prepare_call(name);
+                // The first instance may be another one than those after it.
+                for _ in 0..2 {
+                    loaded.check(&candidate)?;
+                    let name = &candidate.name;
+                    ensure_eq!(loaded.gas_used(), unprepared.gas_used(), "the gas of {name}");
+                }
+            }
+        }
+    }
+    let mut loaded = subject.loaded(&HASHER, &[])?;
+    for name in [ENTRY_POINT, "absent", ENTRY_POINT] {
+        loaded.prepare_call(name);
+    }
+    is_invalid_output(&loaded.call_with("absent", b"", ()), "absent")?;
+    is_right(&mut loaded)?;
+    loaded.prepare_call("absent");
+    is_invalid_output(&loaded.call_with("absent", b"", ()), "absent")?;
+    is_right(&mut loaded)
 }
 
 fn an_input_of_no_bytes_reaches_the_guest(subject: &Subject) -> Verdict {

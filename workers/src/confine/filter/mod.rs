@@ -100,8 +100,8 @@ const LONGEST: usize = {
 
 /// Leaves this thread, or `all_threads` of this process, no system calls but those of a stage.
 ///
-/// Besides [`getpid`](std::process::id) and the one that does it, makes no system call, and reserves no
-/// memory: a job calls it when it was just forked.
+/// Besides [`getpid`](rustix::process::getpid) and the one that does it, makes no system call, and reserves
+/// no memory: a job calls it when it was just forked.
 ///
 /// # Errors
 ///
@@ -115,7 +115,7 @@ pub(crate) fn install(stage: Stage, all_threads: bool) -> io::Result<()> {
         Some(at) => {
             let copy = &mut copy[..code.len()];
             copy.copy_from_slice(code);
-            copy[at].k = std::process::id();
+            copy[at].k = rustix::process::getpid().as_raw_pid().cast_unsigned();
             copy
         }
         None => code,
