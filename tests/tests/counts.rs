@@ -26,13 +26,13 @@ mod most {
     /// System calls of the worker, from one response to the next.
     pub(super) const WORKER_CALLS: usize = 23;
     /// System calls of the job, from fork to exit.
-    pub(super) const JOB_CALLS: usize = 15;
+    pub(super) const JOB_CALLS: usize = 16;
     /// How often a thread of the host goes to sleep.
     pub(super) const HOST_SLEEPS: usize = 9;
     /// How often the worker goes to sleep.
     pub(super) const WORKER_SLEEPS: usize = 4;
     /// Page faults of the worker, which copies what it changes after a fork.
-    pub(super) const WORKER_FAULTS: usize = 18;
+    pub(super) const WORKER_FAULTS: usize = 16;
     /// Page faults of the job. Half of them are for the program's own code.
     pub(super) const JOB_FAULTS: usize = 105;
     /// Pieces of memory that the host allocates.

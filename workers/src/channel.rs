@@ -73,9 +73,9 @@ impl Channel {
         }
     }
 
-    /// Gives memory back that another thread has reserved.
-    pub(crate) fn shrink(&mut self) {
-        self.reader.shrink();
+    /// Reserves no more of the memory of the thread that has used it up to now.
+    pub(crate) fn leave_memory_behind(&mut self) {
+        self.reader.leave_memory_behind();
     }
 
     /// Whether a part of what the host said has been read and not been taken yet: of that, its descriptor

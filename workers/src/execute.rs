@@ -35,7 +35,6 @@ use rustix::{
 };
 use std::{
     borrow::Cow,
-    collections::VecDeque,
     convert::Infallible,
     fs::File,
     io,
@@ -70,7 +69,7 @@ pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), H
         // It is in this thread's memory from here on: what a worker writes to after a fork is copied, page
         // by page.
         let mut host = host.take().expect("this is called once");
-        host.shrink();
+        host.leave_memory_behind();
         let start = Instant::now();
         let loaded = load(&request, artifact, input).and_then(|loaded| {
             confinement.artifact_is_loaded().map_err(failed)?;
@@ -81,7 +80,7 @@ pub(crate) fn serve(mut host: Channel, confinement: Confinement) -> Result<(), H
                 let load = start.elapsed();
                 host.send(&numbered(LoadResponse::Ready { load, verify }), &[])?;
                 let params = &request.params;
-                let (spares, dying) = (VecDeque::with_capacity(SPARES), None);
+                let (spares, dying) = ([const { None }; SPARES], None);
                 Worker { host, confinement, params, artifact, input, spares, dying }.serve()
             }
             Err(response) => host.send(&numbered(response), &[]),
@@ -192,8 +191,8 @@ struct Worker<'a> {
     artifact: Box<dyn LoadedArtifact>,
     /// Memory that the host writes to between a response and the next request.
     input: MmapRaw,
-    /// Jobs that wait for a candidate.
-    spares: VecDeque<Job>,
+    /// Jobs that wait for a candidate, who waits longest first.
+    spares: [Option<Job>; SPARES],
     /// The last job, which is killed, while its memory is taken down.
     dying: Option<Job>,
 }
@@ -205,7 +204,7 @@ impl Worker<'_> {
             let Numbered { id, trace, message: request } = self.wait_for_request()?;
             // One that could not be forked ahead is forked again when it is needed.
             let start = Instant::now();
-            let job = self.spares.pop_front().map_or_else(|| self.fork(), Ok);
+            let job = self.take_spare().map_or_else(|| self.fork(), Ok);
             let fork = start.elapsed();
             let (message, job) = match job {
                 Ok(job) => self.execute(job, fork, &request)?,
@@ -228,13 +227,19 @@ impl Worker<'_> {
         }
     }
 
+    fn take_spare(&mut self) -> Option<Job> {
+        let spare = self.spares.iter_mut().find_map(Option::take);
+        self.spares.rotate_left(1);
+        spare
+    }
+
     /// Forks a spare job if there are too few, and the machine can. Only one at a time: who asks next
     /// waits for it.
     fn fork_ahead(&mut self) {
-        if self.spares.len() < SPARES
+        if let Some(place) = self.spares.iter().position(Option::is_none)
             && let Ok(spare) = self.fork()
         {
-            self.spares.push_back(spare);
+            self.spares[place] = Some(spare);
         }
     }
 
@@ -268,7 +273,7 @@ impl Worker<'_> {
             }
             // Where there is no job to be watched, the host takes its place.
             let mut watched = [host; 2 + SPARES];
-            let jobs = self.dying.iter().chain(&self.spares);
+            let jobs = self.dying.iter().chain(self.spares.iter().flatten());
             watched[1..].iter_mut().zip(jobs).for_each(|(fd, job)| *fd = job.pidfd());
             let mut watched = watched.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
             match poll(&mut watched, None) {
@@ -280,7 +285,9 @@ impl Worker<'_> {
             let mut has_ended = |_: &mut Job| have_events.next().unwrap_or(false);
             // Reaped by being dropped. Too few spare ones do no harm.
             self.dying.take_if(&mut has_ended);
-            self.spares.retain_mut(|job| !has_ended(job));
+            for spare in &mut self.spares {
+                spare.take_if(&mut has_ended);
+            }
         }
     }
 
@@ -392,20 +399,18 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &MmapRa
     let call = AssertUnwindSafe(|| {
         let input = input.get(..start.input_len as usize).unwrap_or(input);
         let limit = start.pov_limit as usize;
-        let begin = Instant::now();
+        let begin = now();
         let input = with_block_decompressed(input, start.compressed_block, limit);
-        if start.compressed_block.is_some() {
-            steps.decompress = begin.elapsed();
-        }
+        let decompressed = if start.compressed_block.is_some() { now() } else { begin };
+        steps.decompress = decompressed.saturating_sub(begin);
         let input = match input {
             Ok(input) => input,
             Err(error) => return (End::PovDecompressionFailure(error), None),
         };
-        let begin = Instant::now();
         let called = failpoint::reach(Point::JobCall)
             .map_err(|error| MachineError(error.to_string()).into())
             .and_then(|()| artifact.call(ENTRY_POINT, &input, log));
-        steps.call = begin.elapsed();
+        steps.call = now().saturating_sub(decompressed);
         let end = match called {
             // Encoded anew, so that the host decodes nothing that the guest wrote.
             Ok(output) => match ValidationResult::from_guest_output(&output) {
@@ -423,6 +428,15 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &MmapRa
     let (end, gas_used) =
         catch_unwind(call).unwrap_or_else(|panic| (End::Panicked(panic_message(&*panic)), None));
     socket.answer(Answer { end, gas_used, peak_memory: peak_memory(), steps })
+}
+
+/// The time since some moment, by a system call: for the way of the standard library, a job would have to map
+/// three more pages.
+fn now() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to memory of the right type.
+    unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time) };
+    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
 
 /// The parameters with their block data decompressed, if `block` says where compressed ones lie.

@@ -80,10 +80,12 @@ impl FrameReader {
         self.limit = limit;
     }
 
-    /// Gives memory back that is reserved and not in use.
-    pub fn shrink(&mut self) {
-        self.buffer.shrink_to_fit();
-        self.descriptors.shrink_to_fit();
+    /// Takes memory anew for what comes next, if nothing of it is here. That of up to now is not freed: the
+    /// C library would give it to the thread that frees it, wherever it lies.
+    pub fn leave_memory_behind(&mut self) {
+        if !self.has_leftovers() {
+            std::mem::forget(std::mem::take(&mut self.buffer));
+        }
     }
 
     /// Whether part of a frame, or more than the frames asked for, has arrived.

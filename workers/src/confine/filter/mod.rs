@@ -98,6 +98,9 @@ const LONGEST: usize = {
     longest
 };
 
+/// Room for the program of an execute job, in instructions.
+const SHORT: usize = 48;
+
 /// Leaves this thread, or `all_threads` of this process, no system calls but those of a stage.
 ///
 /// Besides [`getpid`](rustix::process::getpid) and the one that does it, makes no system call, and reserves
@@ -110,16 +113,28 @@ const LONGEST: usize = {
 pub(crate) fn install(stage: Stage, all_threads: bool) -> io::Result<()> {
     let Some(programs) = &PROGRAMS else { return Err(io::ErrorKind::Unsupported.into()) };
     let Program { code, own_process } = programs[stage as usize];
-    let mut copy = [sock_filter { code: 0, jt: 0, jf: 0, k: 0 }; LONGEST];
-    let code = match own_process {
-        Some(at) => {
-            let copy = &mut copy[..code.len()];
-            copy.copy_from_slice(code);
-            copy[at].k = rustix::process::getpid().as_raw_pid().cast_unsigned();
-            copy
-        }
-        None => code,
-    };
+    match own_process {
+        // In a job that was just forked, a longer copy would be one more page.
+        Some(at) if code.len() <= SHORT => install_copy::<SHORT>(code, at, all_threads),
+        Some(at) => install_copy::<LONGEST>(code, at, all_threads),
+        None => install_program(code, all_threads),
+    }
+}
+
+/// Installs a program that names this process, at the instruction `at`.
+fn install_copy<const LEN: usize>(
+    code: &[sock_filter],
+    at: usize,
+    all_threads: bool,
+) -> io::Result<()> {
+    let mut copy = [sock_filter { code: 0, jt: 0, jf: 0, k: 0 }; LEN];
+    let copy = &mut copy[..code.len()];
+    copy.copy_from_slice(code);
+    copy[at].k = rustix::process::getpid().as_raw_pid().cast_unsigned();
+    install_program(copy, all_threads)
+}
+
+fn install_program(code: &[sock_filter], all_threads: bool) -> io::Result<()> {
     let program = libc::sock_fprog {
         len: code.len() as u16,
         // The kernel does not write to it.
