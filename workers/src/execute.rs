@@ -8,7 +8,7 @@
 use crate::{
     channel::{Channel, HostGone},
     confine::Confinement,
-    job::{Ending, Job, JobLog, JobSocket, Outcome, Watch},
+    job::{Clock, Ending, Job, JobLog, JobSocket, Outcome, Watch},
     prepare::{panic_message, peak_memory},
 };
 use memmap2::{MmapMut, MmapOptions, MmapRaw};
@@ -261,22 +261,16 @@ impl Worker<'_> {
                 }
             }
             let host = self.host.as_fd();
-            if !moment_is_over {
-                let mut watched = [PollFd::from_borrowed_fd(host, PollFlags::IN)];
-                match poll(&mut watched, Some(&MOMENT)) {
-                    Ok(0) => moment_is_over = true,
-                    Ok(_) | Err(Errno::INTR) => {}
-                    Err(errno) => return Err(errno.into()),
-                }
-                host_has_spoken = !watched[0].revents().is_empty();
-                continue;
-            }
             // Where there is no job to be watched, the host takes its place.
             let mut watched = [host; 2 + SPARES];
             let jobs = self.dying.iter().chain(self.spares.iter().flatten());
             watched[1..].iter_mut().zip(jobs).for_each(|(fd, job)| *fd = job.pidfd());
             let mut watched = watched.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
-            match poll(&mut watched, None) {
+            // Those that are not polled have no events.
+            let (count, limit) =
+                if moment_is_over { (watched.len(), None) } else { (1, Some(&MOMENT)) };
+            match poll(&mut watched[..count], limit) {
+                Ok(0) => moment_is_over = true,
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno.into()),
             }
@@ -399,9 +393,10 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &MmapRa
     let call = AssertUnwindSafe(|| {
         let input = input.get(..start.input_len as usize).unwrap_or(input);
         let limit = start.pov_limit as usize;
-        let begin = now();
+        let clock = Clock::MONOTONIC;
+        let begin = clock.now();
         let input = with_block_decompressed(input, start.compressed_block, limit);
-        let decompressed = if start.compressed_block.is_some() { now() } else { begin };
+        let decompressed = if start.compressed_block.is_some() { clock.now() } else { begin };
         steps.decompress = decompressed.saturating_sub(begin);
         let input = match input {
             Ok(input) => input,
@@ -410,7 +405,7 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &MmapRa
         let called = failpoint::reach(Point::JobCall)
             .map_err(|error| MachineError(error.to_string()).into())
             .and_then(|()| artifact.call(ENTRY_POINT, &input, log));
-        steps.call = now().saturating_sub(decompressed);
+        steps.call = clock.now().saturating_sub(decompressed);
         let end = match called {
             // Encoded anew, so that the host decodes nothing that the guest wrote.
             Ok(output) => match ValidationResult::from_guest_output(&output) {
@@ -428,15 +423,6 @@ fn run_job(socket: &JobSocket, artifact: &mut dyn LoadedArtifact, input: &MmapRa
     let (end, gas_used) =
         catch_unwind(call).unwrap_or_else(|panic| (End::Panicked(panic_message(&*panic)), None));
     socket.answer(Answer { end, gas_used, peak_memory: peak_memory(), steps })
-}
-
-/// The time since some moment, by a system call: for the way of the standard library, a job would have to map
-/// three more pages.
-fn now() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the pointer is to memory of the right type.
-    unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_MONOTONIC, &raw mut time) };
-    Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec as u32)
 }
 
 /// The parameters with their block data decompressed, if `block` says where compressed ones lie.

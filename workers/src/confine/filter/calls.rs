@@ -281,7 +281,8 @@ calls! {
     }
 
     clock_gettime 228 113 {
-        "the time, where it can't be read without a call; a worker reads its job's CPU time",
+        "a worker reads its job's CPU time, a job how long its steps take; the time, where it can't be read \
+         without a call",
         worker: Rule::ALLOW,
         loaded: Rule::ALLOW,
         job: OWN_CLOCKS,
