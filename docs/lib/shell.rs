@@ -187,7 +187,8 @@ impl Folder {
 pub fn forget_cargo(command: &mut process::Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_str().unwrap_or_default();
-        let is_setting = ["CARGO_HOME", "CARGO_INCREMENTAL", "CARGO_TARGET_DIR"].contains(&name);
+        let is_setting = ["CARGO_HOME", "CARGO_INCREMENTAL", "CARGO_TARGET_DIR"].contains(&name)
+            || name.starts_with("CARGO_PROFILE_");
         if name.starts_with("CARGO_") && !is_setting {
             command.env_remove(name);
         }
