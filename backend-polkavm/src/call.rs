@@ -1,6 +1,6 @@
 //! The call, and what its end means.
 
-use crate::{host_calls::Registers, instance::Guest, load::Linked};
+use crate::{host_calls::Registers, instance::Guest, load::Linked, stand_in::StandIn};
 use polkavm::{
     InterruptKind, ProgramCounter, Reg,
     program::{Instruction, ProgramExport},
@@ -127,16 +127,16 @@ fn host_call(linked: &Linked, guest: &mut Guest, number: u32) -> Result<(), Exec
             machine_failure(guest).unwrap_or_else(|| guest.call.state.failed_in_host_call(&error))
         });
     }
-    let Some((result, size)) = linked.sbrk.get(number) else {
-        // Refused when code is prepared.
+    let Some(StandIn::Sbrk { result, size }) = linked.calls.get(number) else {
+        // Refused when code is prepared, and nothing that the compiler's code of a loop does.
         return Err(ExecuteError::Trap(format!("call of import {number}, which does not exist")));
     };
-    let size = guest.register(size);
+    let size = guest.register(size.0);
     let top = guest.sbrk(size);
     if let Some(error) = machine_failure(guest) {
         return Err(error);
     }
-    guest.set_register(result, top.map_or(0, u64::from));
+    guest.set_register(result.0, top.map_or(0, u64::from));
     Ok(())
 }
 

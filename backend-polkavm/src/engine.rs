@@ -17,7 +17,7 @@ pub(crate) const PAGE_SIZE: u32 = 4096;
 const ENGINE_VERSION: &[u8] = b"0.37.0";
 
 /// Counts up when artifacts change their form without the version of this crate changing.
-const ARTIFACT_REVISION: &[u8] = b"1";
+const ARTIFACT_REVISION: &[u8] = b"2";
 
 /// How programs are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,9 @@
 //!
 //! * `prepare` checks a program, and compiles it to prove that it can be. The engine has no way to
 //!   keep native code, and needs only milliseconds to make it, so the artifact is the program.
-//! * `program` reads and checks programs. `sbrk` rewrites the instruction by which they grow their
-//!   heap, so that this backend decides how far.
+//! * `program` reads and checks programs. `stand_in` replaces the instruction by which they grow their
+//!   heap, so that this backend decides how far, and one in each loop that `compare` finds, so that
+//!   several rounds are made at once.
 //! * `load` compiles the artifact, links its imports, and makes an instance, so that a job forked
 //!   afterwards begins with the call.
 //! * `instance` is one instance with its state, and what host functions see of it. `memory` says how
@@ -28,6 +29,7 @@
 //! others link, and trap when they are called.
 
 mod call;
+mod compare;
 mod engine;
 mod host_calls;
 mod instance;
@@ -35,9 +37,12 @@ mod load;
 mod memory;
 mod prepare;
 mod program;
-mod sbrk;
+#[cfg(all(test, target_arch = "x86_64"))]
+#[path = "../tests/common/random.rs"]
+mod random;
 #[cfg_attr(not(target_arch = "x86_64"), path = "no_shortcut.rs")]
 mod shortcut;
+mod stand_in;
 
 pub use memory::{MAX_DATA, MAX_STACK};
 

@@ -7,8 +7,8 @@ use crate::{
     instance::Guest,
     memory,
     prepare::Prepared,
-    sbrk,
     shortcut::Shortcut,
+    stand_in::StandIns,
 };
 use parity_scale_codec::DecodeAll;
 use polkavm::{CompileError, Module, ProgramBlob};
@@ -22,7 +22,7 @@ use pvf_host_functions::{HostFunction, MissingFunction};
 pub(crate) struct Linked {
     /// The program that was compiled.
     pub(crate) program: ProgramBlob,
-    pub(crate) sbrk: sbrk::Calls,
+    pub(crate) calls: StandIns,
     /// In the order of their numbers.
     pub(crate) imports: Vec<Result<HostCall, MissingFunction>>,
     /// Whether to use [`Guest::resume_by_address`].
@@ -40,7 +40,7 @@ pub(crate) fn load(
     let refused = |error: String| RuntimeConstructionError(error);
     let machine = |error: polkavm::Error| MachineError(error.to_string());
     let engine = engine::engine(kind)?;
-    let Prepared { sbrk, program } = Prepared::decode_all(&mut artifact.bytes())
+    let Prepared { calls, program } = Prepared::decode_all(&mut artifact.bytes())
         .map_err(|_| refused("not an artifact of this backend".into()))?;
     let program = ProgramBlob::parse(program.into()).map_err(|e| refused(e.to_string()))?;
     let map = memory::map(&program).map_err(refused)?;
@@ -55,7 +55,9 @@ pub(crate) fn load(
     if let Some(shortcut) = &shortcut {
         let offered =
             names.iter().zip(&imports).map(|(name, import)| import.is_ok().then_some(&name[..]));
-        config.set_custom_codegen(shortcut.codegen(offered));
+        config.set_custom_codegen(shortcut.codegen(offered, &calls, params.max_gas().is_some()));
+    } else if calls.has_loops() {
+        return Err(refused("an artifact for the compiler".into()).into());
     }
     let module =
         Module::from_blob(&engine, &config, program.clone()).map_err(|error| match error {
@@ -82,7 +84,7 @@ pub(crate) fn load(
     };
     let max_gas = params.max_gas();
     let resume_by_address = kind == Kind::Compiler && max_gas.is_none();
-    Ok(Loaded::new(Linked { program, sbrk, imports, resume_by_address, max_gas }, guest))
+    Ok(Loaded::new(Linked { program, calls, imports, resume_by_address, max_gas }, guest))
 }
 
 fn link(name: &str, params: &ExecutorParams) -> Result<HostCall, MissingFunction> {

@@ -1,6 +1,6 @@
 //! Where the engine has no compiler there is no shortcut.
 
-use crate::instance::Call;
+use crate::{instance::Call, stand_in::StandIns};
 use polkavm::{CustomCodegen, InterruptKind, Module, ProgramBlob, RawInstance};
 use polkavm_assembler::Assembler;
 use std::ptr::NonNull;
@@ -13,7 +13,12 @@ impl Shortcut {
         Self
     }
 
-    pub(crate) fn codegen<'a>(&self, _: impl Iterator<Item = Option<&'a str>>) -> Codegen {
+    pub(crate) fn codegen<'a>(
+        &self,
+        _: impl Iterator<Item = Option<&'a str>>,
+        _: &StandIns,
+        _: bool,
+    ) -> Codegen {
         Codegen
     }
 

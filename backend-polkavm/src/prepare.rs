@@ -7,6 +7,7 @@
 use crate::{
     engine::{self, Kind},
     program::{self, Checked},
+    stand_in::StandIns,
 };
 use parity_scale_codec::{Decode, Encode};
 use polkavm::{CompileError, Module};
@@ -18,15 +19,15 @@ use pvf_host_core::{
 /// What [`load`](crate::load) gets.
 #[derive(Debug, Encode, Decode)]
 pub(crate) struct Prepared {
-    /// The calls that stand for instructions which grow the heap.
-    pub(crate) sbrk: crate::sbrk::Calls,
+    /// The calls that stand for other instructions.
+    pub(crate) calls: StandIns,
     /// The program, rewritten.
     pub(crate) program: Vec<u8>,
 }
 
 /// Checks that the code is a program that can be run.
 pub(crate) fn prevalidate(code: &[u8]) -> Result<(), BackendPrepareError> {
-    check(code).map(drop)
+    check(code, false).map(drop)
 }
 
 /// Rewrites the code, and compiles it to prove that it can be.
@@ -35,10 +36,11 @@ pub(crate) fn prepare(
     code: &[u8],
     params: &ExecutorParams,
 ) -> Result<Vec<u8>, BackendPrepareError> {
-    let Checked { program, blob, sbrk } = check(code)?;
+    // The interpreter makes each round of a loop itself.
+    let Checked { program, blob, calls } = check(code, kind == Kind::Compiler)?;
     let engine = engine::engine(kind)?;
     match Module::from_blob(&engine, &engine::module_config(params), blob) {
-        Ok(_) => Ok(Prepared { sbrk, program }.encode()),
+        Ok(_) => Ok(Prepared { calls, program }.encode()),
         Err(CompileError::ValidationFailed(reason)) => {
             Err(BackendPrepareError::Compilation(reason))
         }
@@ -46,6 +48,6 @@ pub(crate) fn prepare(
     }
 }
 
-fn check(code: &[u8]) -> Result<Checked, BackendPrepareError> {
-    program::check(code).map_err(BackendPrepareError::Prevalidation)
+fn check(code: &[u8], with_loops: bool) -> Result<Checked, BackendPrepareError> {
+    program::check(code, with_loops).map_err(BackendPrepareError::Prevalidation)
 }

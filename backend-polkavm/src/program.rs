@@ -1,6 +1,6 @@
 //! Reading and checking programs.
 
-use crate::{MAGIC, memory, sbrk};
+use crate::{MAGIC, memory, stand_in};
 use polkavm::{ArcBytes, ProgramBlob, ProgramCounter, program::Instruction};
 
 /// The function that every PVF exports.
@@ -8,20 +8,20 @@ pub(crate) const ENTRY_POINT: &str = "validate_block";
 
 /// A program that can be run.
 pub(crate) struct Checked {
-    /// The program, with calls in place of the instructions that grow the heap.
+    /// The program, with calls in place of some instructions.
     pub(crate) program: Vec<u8>,
     /// What it was parsed to.
     pub(crate) blob: ProgramBlob,
     /// What these calls stand for.
-    pub(crate) sbrk: sbrk::Calls,
+    pub(crate) calls: stand_in::StandIns,
 }
 
-/// Checks a program, and rewrites it.
+/// Checks a program, and rewrites it, its loops as well if that is asked for.
 ///
 /// # Errors
 ///
 /// Says what is wrong with it.
-pub(crate) fn check(code: &[u8]) -> Result<Checked, String> {
+pub(crate) fn check(code: &[u8], with_loops: bool) -> Result<Checked, String> {
     if !code.starts_with(MAGIC) {
         let begins = code[..code.len().min(8)].escape_ascii();
         return Err(format!("no program for PolkaVM: the code begins with \"{begins}\""));
@@ -32,8 +32,8 @@ pub(crate) fn check(code: &[u8]) -> Result<Checked, String> {
     check_imports(&blob)?;
     check_instructions(&blob)?;
     memory::map(&blob)?;
-    let (program, blob, sbrk) = sbrk::replace(&bytes, &blob)?;
-    Ok(Checked { program, blob, sbrk })
+    let (program, blob, calls) = stand_in::replace(&bytes, &blob, with_loops)?;
+    Ok(Checked { program, blob, calls })
 }
 
 fn check_exports(blob: &ProgramBlob) -> Result<(), String> {

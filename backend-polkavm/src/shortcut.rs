@@ -26,9 +26,13 @@
 
 #![expect(unsafe_code, reason = "is called by machine code that it has written")]
 
+mod compare;
 mod direct;
 
-use crate::instance::Call;
+use crate::{
+    instance::Call,
+    stand_in::{StandIn, StandIns},
+};
 use direct::{Entry, FUNCTIONS, Function, Lent};
 use polkavm::{
     CustomCodegen, Gas, InterruptKind, Module, ProgramBlob, ProgramCounter, RawInstance,
@@ -74,8 +78,14 @@ impl Shortcut {
         Self { lent: NonNull::from(Box::leak(lent)), sites: Arc::default() }
     }
 
-    /// What adds the instructions to a program with these imports. One that is not offered is `None`.
-    pub(crate) fn codegen<'a>(&self, imports: impl Iterator<Item = Option<&'a str>>) -> Codegen {
+    /// What adds the instructions to a program with these imports, of which one that is not offered is
+    /// `None`, and these calls that stand for others.
+    pub(crate) fn codegen<'a>(
+        &self,
+        imports: impl Iterator<Item = Option<&'a str>>,
+        calls: &StandIns,
+        is_metered: bool,
+    ) -> Codegen {
         let entry = |name: Option<&str>| {
             let index = FUNCTIONS.iter().position(|(known, _)| Some(*known) == name)?;
             Some((offset_of!(Lent, entries) + index * size_of::<Entry>()) as u8)
@@ -83,6 +93,8 @@ impl Shortcut {
         Codegen {
             lent: self.lent.as_ptr() as u64,
             entries: imports.map(entry).collect(),
+            calls: calls.clone(),
+            is_metered,
             sites: Arc::clone(&self.sites),
         }
     }
@@ -193,11 +205,17 @@ pub(crate) struct Codegen {
     lent: u64,
     /// For each import in [`FUNCTIONS`], where in [`Lent`] its entry is.
     entries: Vec<Option<u8>>,
+    calls: StandIns,
+    is_metered: bool,
     sites: Arc<Mutex<Vec<Site>>>,
 }
 
 impl CustomCodegen for Codegen {
     fn should_emit_ecalli(&self, number: u32, asm: &mut Assembler) -> bool {
+        if let Some(StandIn::Compare(it)) = self.calls.get(number) {
+            compare::emit(it, self.is_metered, asm);
+            return false;
+        }
         let entry = self.entries.get(number as usize).copied().flatten();
         let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
         let is_first = sites.is_empty();

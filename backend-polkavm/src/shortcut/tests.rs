@@ -6,6 +6,7 @@ use crate::{
     host_calls::{self, HostCall, Registers},
     instance::Guest,
     memory,
+    random::Random,
 };
 use polkavm::Reg;
 use polkavm_common::{
@@ -14,11 +15,6 @@ use polkavm_common::{
 };
 use pvf_host_core::primitives::ExecutorParams;
 use pvf_host_functions::{GuestContext, GuestMemory, HOST_FUNCTIONS, HostFunction, ValueType};
-
-#[path = "../../tests/common/random.rs"]
-mod random;
-
-use random::Random;
 
 const INSTRUCTION_SETS: [InstructionSetKind; 4] = [
     InstructionSetKind::Latest32,
@@ -71,7 +67,11 @@ impl Caller {
         let map = memory::map(&program).unwrap();
         let mut shortcut = Shortcut::new(instruction_set.is_64_bit());
         let mut config = engine::module_config(&ExecutorParams::default());
-        config.set_custom_codegen(shortcut.codegen(FUNCTIONS.iter().map(|(name, _)| Some(*name))));
+        config.set_custom_codegen(shortcut.codegen(
+            FUNCTIONS.iter().map(|(name, _)| Some(*name)),
+            &StandIns::default(),
+            false,
+        ));
         let engine = engine::engine(Kind::Compiler).unwrap();
         let module = Module::from_blob(&engine, &config, program.clone()).unwrap();
         assert!(shortcut.check(&module));
