@@ -49,11 +49,12 @@ pub use memory::{MAX_DATA, MAX_STACK};
 use engine::Kind;
 use pvf_host_core::{
     backend::{
-        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Chosen, Execute, LoadError,
-        LoadedArtifact, Prepare,
+        Artifact, BackendDescriptor, BackendId, BackendPrepareError, Bytes, Chosen, Execute,
+        LoadError, LoadedArtifact, Preparation, Prepare,
     },
     primitives::ExecutorParams,
 };
+use std::io::Write;
 
 /// The name of the backend that compiles.
 pub const ID: BackendId = BackendId::from_static("polkavm");
@@ -109,6 +110,16 @@ impl Prepare for PolkaVm {
         params: &ExecutorParams,
     ) -> Result<Vec<u8>, BackendPrepareError> {
         prepare::prepare(self.0, code, params)
+    }
+
+    fn prepare_reusing(
+        &self,
+        code: &[u8],
+        params: &ExecutorParams,
+        _: Option<Bytes>,
+        _: Box<dyn Write + Send>,
+    ) -> Result<Preparation, BackendPrepareError> {
+        prepare::prepare_and_load(self.0, code, params)
     }
 
     fn check_runtime_construction(

@@ -11,7 +11,7 @@ use crate::{
     stand_in::StandIns,
 };
 use parity_scale_codec::DecodeAll;
-use polkavm::{CompileError, Module, ProgramBlob};
+use polkavm::{CompileError, Engine, Module, ProgramBlob};
 use pvf_host_core::{
     backend::{Artifact, ExecuteError, LoadError, MachineError, RuntimeConstructionError},
     primitives::ExecutorParams,
@@ -31,18 +31,63 @@ pub(crate) struct Linked {
     pub(crate) max_gas: Option<u64>,
 }
 
+/// Why there is nothing that can be called.
+pub(crate) enum Failure {
+    /// The program can't be compiled.
+    Compilation(CompileError),
+    /// What was compiled can't be linked, or there can be no instance.
+    Construction(LoadError),
+}
+
+impl From<RuntimeConstructionError> for Failure {
+    fn from(error: RuntimeConstructionError) -> Self {
+        Self::Construction(error.into())
+    }
+}
+
+impl From<MachineError> for Failure {
+    fn from(error: MachineError) -> Self {
+        Self::Construction(error.into())
+    }
+}
+
+impl From<Failure> for LoadError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Compilation(CompileError::ValidationFailed(reason)) => refused(reason).into(),
+            Failure::Compilation(CompileError::Error(error)) => {
+                MachineError(error.to_string()).into()
+            }
+            Failure::Construction(error) => error,
+        }
+    }
+}
+
+fn refused(reason: String) -> RuntimeConstructionError {
+    RuntimeConstructionError(reason)
+}
+
 /// Compiles the artifact, links it, and makes an instance.
 pub(crate) fn load(
     kind: Kind,
     artifact: &Artifact,
     params: &ExecutorParams,
 ) -> Result<Loaded, LoadError> {
-    let refused = |error: String| RuntimeConstructionError(error);
-    let machine = |error: polkavm::Error| MachineError(error.to_string());
-    let engine = engine::engine(kind)?;
     let Prepared { calls, program } = Prepared::decode_all(&mut artifact.bytes())
         .map_err(|_| refused("not an artifact of this backend".into()))?;
     let program = ProgramBlob::parse(program.into()).map_err(|e| refused(e.to_string()))?;
+    Ok(construct(kind, &engine::engine(kind)?, program, calls, params)?)
+}
+
+/// As [`load`], of what the artifact holds.
+pub(crate) fn construct(
+    kind: Kind,
+    engine: &Engine,
+    program: ProgramBlob,
+    calls: StandIns,
+    params: &ExecutorParams,
+) -> Result<Loaded, Failure> {
+    let machine = |error: polkavm::Error| MachineError(error.to_string());
     let map = memory::map(&program).map_err(refused)?;
     let names = program.imports().iter().map(|import| {
         let name = import.map(|symbol| String::from_utf8_lossy(symbol.as_bytes()).into_owned());
@@ -60,10 +105,7 @@ pub(crate) fn load(
         return Err(refused("an artifact for the compiler".into()).into());
     }
     let module =
-        Module::from_blob(&engine, &config, program.clone()).map_err(|error| match error {
-            CompileError::ValidationFailed(reason) => LoadError::from(refused(reason)),
-            CompileError::Error(error) => machine(error).into(),
-        })?;
+        Module::from_blob(engine, &config, program.clone()).map_err(Failure::Compilation)?;
     if !shortcut.as_ref().is_none_or(|shortcut| shortcut.check(&module)) {
         return Err(refused("the compiler's calls of imports are not as expected".into()).into());
     }

@@ -65,6 +65,8 @@ pub enum OnPrepare {
     KeepFunctions(u32),
     /// It keeps a hundred bytes, and panics if it is given any.
     PanicIfReusing,
+    /// It succeeds, and says that the artifact was loaded on the way.
+    SayItWasLoaded,
 }
 
 /// How loading goes.

@@ -116,7 +116,8 @@ impl Prepare for Scripted {
             OnPrepare::Succeed
             | OnPrepare::RejectInPrevalidation
             | OnPrepare::KeepFunctions(_)
-            | OnPrepare::PanicIfReusing => {}
+            | OnPrepare::PanicIfReusing
+            | OnPrepare::SayItWasLoaded => {}
             OnPrepare::SucceedWithPadding(bytes) => padding = vec![0x5a; bytes as usize],
             OnPrepare::FailToCompile => {
                 return Err(BackendPrepareError::Compilation("as scripted".into()));
@@ -160,6 +161,7 @@ impl Prepare for Scripted {
             Some(OnPrepare::KeepFunctions(bytes)) => bytes,
             Some(OnPrepare::PanicIfReusing) if earlier.is_some() => panic!("as scripted"),
             Some(OnPrepare::PanicIfReusing) => 100,
+            Some(OnPrepare::SayItWasLoaded) => return Ok(preparation.with_construction(true)),
             _ => return Ok(preparation),
         };
         let earlier = earlier.unwrap_or_default();

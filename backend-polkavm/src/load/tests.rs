@@ -189,3 +189,19 @@ fn prefers_huge_pages(address: usize) -> bool {
     }
     panic!("nothing is at {address:x}");
 }
+
+#[test]
+fn what_is_loaded_while_it_is_prepared_is_the_same_artifact() {
+    for instruction_set in INSTRUCTION_SETS {
+        for params in all_params() {
+            for program in calling(instruction_set) {
+                for kind in [Kind::Compiler, Kind::Interpreter] {
+                    let preparation = prepare::prepare_and_load(kind, &program, &params).unwrap();
+                    assert!(preparation.is_constructed);
+                    let artifact = prepare::prepare(kind, &program, &params).unwrap();
+                    assert_eq!(preparation.artifact, artifact);
+                }
+            }
+        }
+    }
+}

@@ -215,7 +215,8 @@ pub trait Prepare: Send + Sync {
 
     /// Proves that an artifact made just now can be loaded. Runs no code of the guest.
     ///
-    /// Called when prechecking, so that code which compiles but can't run is not enacted.
+    /// Called when prechecking, so that code which compiles but can't run is not enacted, unless the
+    /// [preparation](Preparation::is_constructed) has done as much.
     ///
     /// # Errors
     ///

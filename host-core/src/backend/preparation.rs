@@ -10,6 +10,11 @@ pub struct Preparation {
     pub artifact: Vec<u8>,
     /// How many functions were compiled, and how many were not. None if the backend does not keep any.
     pub counts: Option<FunctionCounts>,
+    /// Whether the artifact was loaded on the way, so that [`check_runtime_construction`] would only do so
+    /// again.
+    ///
+    /// [`check_runtime_construction`]: super::Prepare::check_runtime_construction
+    pub is_constructed: bool,
 }
 
 /// An artifact, of a backend that counts no functions.
@@ -24,6 +29,12 @@ impl Preparation {
     #[must_use]
     pub fn with_counts(self, counts: FunctionCounts) -> Self {
         Self { counts: Some(counts), ..self }
+    }
+
+    /// The same, with whether the artifact was loaded on the way.
+    #[must_use]
+    pub fn with_construction(self, is_constructed: bool) -> Self {
+        Self { is_constructed, ..self }
     }
 }
 

@@ -270,6 +270,15 @@ async fn code_whose_artifact_cannot_be_loaded_fails_its_precheck() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_that_was_loaded_on_the_way_is_not_loaded_again_for_its_precheck() {
+    let host = host().await;
+    let script =
+        Script { prepare: OnPrepare::SayItWasLoaded, load: OnLoad::Fail, ..Script::default() };
+    host.precheck(script.pvf()).await.unwrap();
+    host.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_artifact_that_cannot_be_stored_is_no_fault_of_the_candidate() {
     let host = host().await;
     let environments = Cache::new(host.scratch().cache()).environments().unwrap();
