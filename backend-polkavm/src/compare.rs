@@ -80,17 +80,14 @@ impl Compare {
         // The first of the hints right before an instruction.
         let mut hint = None;
         while let Some(first) = instructions.next() {
-            match first.kind {
-                HINT => {
-                    hint.get_or_insert(first.offset);
-                    continue;
-                }
-                Instruction::load_indirect_u8(byte, at, 0) => {
-                    let begins = [first.offset, hint.unwrap_or(first.offset)];
-                    let rest = instructions.clone().filter(|next| next.kind != HINT);
-                    found.extend(Self::find((byte, at), begins, rest));
-                }
-                _ => {}
+            if is_hint(&first) {
+                hint.get_or_insert(first.offset);
+                continue;
+            }
+            if let Instruction::load_indirect_u8(byte, at, 0) = first.kind {
+                let begins = [first.offset, hint.unwrap_or(first.offset)];
+                let rest = instructions.clone().filter(|next| !is_hint(next));
+                found.extend(Self::find((byte, at), begins, rest));
             }
             hint = None;
         }
@@ -102,8 +99,10 @@ impl Compare {
 /// call might need something behind it to be as long, which would cost gas.
 const LENGTH: u32 = 2;
 
-/// Does nothing.
-const HINT: Instruction = Instruction::unlikely;
+/// Whether it does nothing.
+fn is_hint(instruction: &ParsedInstruction) -> bool {
+    matches!(instruction.kind, Instruction::unlikely)
+}
 
 fn are_different<const N: usize>(registers: [Reg; N]) -> bool {
     let is_new = |(index, register)| !registers[..index].contains(register);

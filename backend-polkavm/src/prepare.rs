@@ -17,7 +17,7 @@ use pvf_host_core::{
     primitives::ExecutorParams,
 };
 
-/// What [`load`](crate::load) gets.
+/// What [`load`] gets.
 #[derive(Debug, Encode, Decode)]
 pub(crate) struct Prepared {
     /// The calls that stand for other instructions.
