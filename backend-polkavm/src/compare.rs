@@ -24,7 +24,7 @@ use crate::stand_in::Register;
 use parity_scale_codec::{Decode, Encode};
 use polkavm::{
     ProgramBlob, ProgramCounter, Reg,
-    program::{Instruction, ParsedInstruction, RawReg},
+    program::{Instruction, Opcode, ParsedInstruction, RawReg},
 };
 
 /// Such a loop, by the registers that it uses. All of them are different.
@@ -69,29 +69,42 @@ impl Compare {
         let [left, left_byte, right, right_byte, count] = all.map(Register);
         is_it.then_some((second, Self { left, left_byte, right, right_byte, count }))
     }
+}
 
-    /// All in a program, each with the instruction that can be replaced. Programs for 32 bits have none.
-    pub(crate) fn find_all(program: &ProgramBlob) -> Vec<(ParsedInstruction, Self)> {
-        let mut found = Vec::new();
+/// Looks for such loops while a program's instructions go by.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    /// Hints in a row: where the first begins, and where the last ends.
+    hints: Option<[ProgramCounter; 2]>,
+}
+
+impl Search {
+    /// What has to go by.
+    pub(crate) const OPCODES: [Opcode; 2] = [Opcode::load_indirect_u8, Opcode::unlikely];
+
+    /// The loop that begins with this instruction, with the instruction that can be replaced. Programs for
+    /// 32 bits have none.
+    pub(crate) fn look(
+        &mut self,
+        program: &ProgramBlob,
+        first: &ParsedInstruction,
+    ) -> Option<(ParsedInstruction, Compare)> {
+        let hinted = self.hints.take().filter(|[_, end]| *end == first.offset);
+        let begin = hinted.map_or(first.offset, |[begin, _]| begin);
+        if is_hint(first) {
+            self.hints = Some([begin, first.next_offset]);
+            return None;
+        }
+        let Instruction::load_indirect_u8(byte, at, 0) = first.kind else { return None };
         if !program.isa().is_64_bit() {
-            return found;
+            return None;
         }
-        let mut instructions = program.instructions_bounded_at(ProgramCounter(0));
-        // The first of the hints right before an instruction.
-        let mut hint = None;
-        while let Some(first) = instructions.next() {
-            if is_hint(&first) {
-                hint.get_or_insert(first.offset);
-                continue;
-            }
-            if let Instruction::load_indirect_u8(byte, at, 0) = first.kind {
-                let begins = [first.offset, hint.unwrap_or(first.offset)];
-                let rest = instructions.clone().filter(|next| !is_hint(next));
-                found.extend(Self::find((byte, at), begins, rest));
-            }
-            hint = None;
-        }
-        found
+        let rest = program.instructions_bounded_at_known_boundary(first.next_offset);
+        let rest = rest.filter(|next| !is_hint(next));
+        let found = Compare::find((byte, at), [first.offset, begin], rest)?;
+        // Whoever entered at the second load would not have made the first one.
+        let can_be_entered = program.scan_is_jump_target_valid(program.isa(), found.0.offset);
+        (!can_be_entered).then_some(found)
     }
 }
 

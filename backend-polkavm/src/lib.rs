@@ -33,11 +33,14 @@ mod compare;
 mod engine;
 mod host_calls;
 mod instance;
+mod instructions;
 mod load;
 mod memory;
+#[doc(hidden)]
+pub mod parts;
 mod prepare;
 mod program;
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 #[path = "../tests/common/random.rs"]
 mod random;
 #[cfg_attr(not(target_arch = "x86_64"), path = "no_shortcut.rs")]

@@ -1,7 +1,15 @@
 //! Reading and checking programs.
 
-use crate::{MAGIC, memory, stand_in};
-use polkavm::{ArcBytes, ProgramBlob, ProgramCounter, program::Instruction};
+use crate::{
+    MAGIC,
+    instructions::{self, Selected},
+    memory,
+    stand_in::{Rewriting, StandIns},
+};
+use polkavm::{
+    ArcBytes, ProgramBlob,
+    program::{Instruction, Opcode, ParsedInstruction},
+};
 
 /// The function that every PVF exports.
 pub(crate) const ENTRY_POINT: &str = "validate_block";
@@ -13,7 +21,7 @@ pub(crate) struct Checked {
     /// What it was parsed to.
     pub(crate) blob: ProgramBlob,
     /// What these calls stand for.
-    pub(crate) calls: stand_in::StandIns,
+    pub(crate) calls: StandIns,
 }
 
 /// Checks a program, and rewrites it, its loops as well if that is asked for.
@@ -30,9 +38,12 @@ pub(crate) fn check(code: &[u8], with_loops: bool) -> Result<Checked, String> {
     let blob = ProgramBlob::parse(bytes.clone()).map_err(|error| error.to_string())?;
     check_exports(&blob)?;
     check_imports(&blob)?;
-    check_instructions(&blob)?;
+    let rewriting = check_instructions(&bytes, &blob, with_loops)?;
     memory::map(&blob)?;
-    let (program, blob, calls) = stand_in::replace(&bytes, &blob, with_loops)?;
+    let (program, blob, calls) = match rewriting.finish() {
+        Err(_) if with_loops => check_instructions(&bytes, &blob, false)?.finish()?,
+        finished => finished?,
+    };
     Ok(Checked { program, blob, calls })
 }
 
@@ -60,20 +71,34 @@ fn check_imports(blob: &ProgramBlob) -> Result<(), String> {
     Ok(())
 }
 
-fn check_instructions(blob: &ProgramBlob) -> Result<(), String> {
-    let imports = blob.imports().len();
-    for instruction in blob.instructions_bounded_at(ProgramCounter(0)) {
-        match instruction.kind {
-            Instruction::invalid => {
-                let isa = blob.isa().name();
-                return Err(format!("invalid instruction at {} ({isa})", instruction.offset));
-            }
-            Instruction::ecalli(number) if number as u32 >= imports => {
-                let offset = instruction.offset;
-                return Err(format!("call of import {number} of {imports} at {offset}"));
-            }
-            _ => {}
+/// What is to be replaced is, on the same way through the program.
+fn check_instructions<'a>(
+    bytes: &[u8],
+    blob: &'a ProgramBlob,
+    with_loops: bool,
+) -> Result<Rewriting<'a>, String> {
+    let mut rewriting = Rewriting::new(bytes, blob, with_loops);
+    let opcodes = [&[Opcode::ecalli], &Rewriting::OPCODES[..]].concat();
+    let mut checked = Ok(());
+    instructions::select(blob, &opcodes, &mut |selected: Selected| {
+        if checked.is_ok() {
+            checked = check_instruction(blob, &selected.instruction);
+            rewriting.look(&selected);
         }
+    });
+    checked.map(|()| rewriting)
+}
+
+fn check_instruction(blob: &ProgramBlob, instruction: &ParsedInstruction) -> Result<(), String> {
+    let imports = blob.imports().len();
+    let offset = instruction.offset;
+    match instruction.kind {
+        Instruction::invalid => {
+            Err(format!("invalid instruction at {offset} ({})", blob.isa().name()))
+        }
+        Instruction::ecalli(number) if number as u32 >= imports => {
+            Err(format!("call of import {number} of {imports} at {offset}"))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }

@@ -12,10 +12,13 @@
 //!
 //! The call is as long as what it replaces, so that nothing else in a program moves.
 
-use crate::compare::Compare;
+use crate::{
+    compare::{Compare, Search},
+    instructions::Selected,
+};
 use parity_scale_codec::{Decode, Encode, Error, Input, Output};
 use polkavm::{
-    ArcBytes, ProgramBlob, ProgramCounter, Reg,
+    ProgramBlob, ProgramCounter, Reg,
     program::{Instruction, InstructionSet, Opcode, ParsedInstruction},
 };
 
@@ -95,82 +98,117 @@ impl StandIns {
 }
 
 /// A program while instructions are replaced.
-struct Rewriting<'a> {
+pub(crate) struct Rewriting<'a> {
     blob: &'a ProgramBlob,
     bytes: Vec<u8>,
     /// Where in these the code begins.
     begin: usize,
     calls: StandIns,
+    /// What looks for loops, if that is asked for.
+    search: Option<Search>,
+    /// From where to where the code may mean anything else now, in its order.
+    changed: Vec<[ProgramCounter; 2]>,
+    failure: Option<String>,
 }
 
 impl<'a> Rewriting<'a> {
+    /// What [`look`](Self::look) has to see.
+    pub(crate) const OPCODES: [Opcode; 3] = {
+        let [load, hint] = Search::OPCODES;
+        [Opcode::sbrk, load, hint]
+    };
+
+    /// Replaces every `sbrk`, and the instructions of loops if that is asked for and can be.
+    ///
     /// `blob` is what `bytes` were parsed to, so the code is a part of these.
-    fn new(bytes: &[u8], blob: &'a ProgramBlob) -> Self {
-        let begin = blob.code().as_ptr() as usize - bytes.as_ptr() as usize;
-        Self { blob, bytes: bytes.to_vec(), begin, calls: StandIns::default() }
+    pub(crate) fn new(bytes: &[u8], blob: &'a ProgramBlob, with_loops: bool) -> Self {
+        Self {
+            blob,
+            bytes: bytes.to_vec(),
+            begin: blob.code().as_ptr() as usize - bytes.as_ptr() as usize,
+            calls: StandIns::default(),
+            search: with_loops.then(Search::default),
+            changed: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// To be called with each instruction that has one of these opcodes, in their order.
+    pub(crate) fn look(&mut self, selected: &Selected) {
+        let Selected { instruction, out_of_reach } = selected;
+        if let Instruction::sbrk(result, size) = instruction.kind {
+            let it = StandIn::Sbrk { result: Register(result.get()), size: Register(size.get()) };
+            if let Err(error) = self.replace(*out_of_reach, instruction, it) {
+                let error = format!("sbrk {error} at {}", instruction.offset);
+                self.failure.get_or_insert(error);
+            }
+        } else if let Some(search) = &mut self.search
+            && let Some((instruction, it)) = search.look(self.blob, instruction)
+        {
+            // What can't be replaced stays.
+            let _ = self.replace(*out_of_reach, &instruction, StandIn::Compare(it));
+        }
     }
 
     /// Returns why it can't be replaced.
-    fn replace(&mut self, instruction: &ParsedInstruction, it: StandIn) -> Result<(), String> {
-        let at = instruction.offset.0;
+    fn replace(
+        &mut self,
+        out_of_reach: ProgramCounter,
+        instruction: &ParsedInstruction,
+        it: StandIn,
+    ) -> Result<(), String> {
+        let [at, end] = [instruction.offset, instruction.next_offset];
         let too_many = || format!("with more than {MAX_CALLS} pairs of registers");
         let number = self.calls.number(it).ok_or_else(too_many)?;
-        let place = self.begin + at as usize..self.begin + instruction.next_offset.0 as usize;
-        write_call(self.blob.isa(), number, at, &mut self.bytes[place])
-            .ok_or_else(|| "without operands".into())
-    }
-}
-
-/// Replaces every `sbrk` in a program, and the instructions of loops if that is asked for and can be, and
-/// makes sure that nothing else in it means anything else then.
-///
-/// `blob` is what `bytes` were parsed to. Returns the same of the rewritten program.
-///
-/// # Errors
-///
-/// When an `sbrk` has no operands, or they use more than [`MAX_CALLS`] pairs of registers; or when
-/// another instruction is so written that its operands reach into one that is replaced.
-pub(crate) fn replace(
-    bytes: &ArcBytes,
-    blob: &ProgramBlob,
-    with_loops: bool,
-) -> Result<(Vec<u8>, ProgramBlob, StandIns), String> {
-    let replaced = try_replace(bytes, blob, with_loops);
-    if with_loops && replaced.is_err() { try_replace(bytes, blob, false) } else { replaced }
-}
-
-fn try_replace(
-    bytes: &ArcBytes,
-    blob: &ProgramBlob,
-    with_loops: bool,
-) -> Result<(Vec<u8>, ProgramBlob, StandIns), String> {
-    let mut rewriting = Rewriting::new(bytes, blob);
-    for instruction in blob.instructions_bounded_at(ProgramCounter(0)) {
-        let Instruction::sbrk(result, size) = instruction.kind else { continue };
-        let it = StandIn::Sbrk { result: Register(result.get()), size: Register(size.get()) };
-        rewriting
-            .replace(&instruction, it)
-            .map_err(|error| format!("sbrk {error} at {}", instruction.offset))?;
-    }
-    if with_loops {
-        for (instruction, it) in Compare::find_all(blob) {
-            // What can't be replaced stays.
-            let _ = rewriting.replace(&instruction, StandIn::Compare(it));
+        let place = self.begin + at.0 as usize..self.begin + end.0 as usize;
+        write_call(self.blob.isa(), number, at.0, &mut self.bytes[place])
+            .ok_or("without operands")?;
+        match self.changed.last_mut() {
+            Some([_, last]) if *last >= out_of_reach => *last = end,
+            _ => self.changed.push([out_of_reach, end]),
         }
+        Ok(())
     }
-    let Rewriting { bytes: program, calls, .. } = rewriting;
-    let rewritten = ProgramBlob::parse(program[..].into()).map_err(|error| error.to_string())?;
-    check(blob, &rewritten, &calls)?;
-    Ok((program, rewritten, calls))
+
+    /// The rewritten program, once all instructions were seen.
+    ///
+    /// # Errors
+    ///
+    /// When an `sbrk` has no operands, or they use more than [`MAX_CALLS`] pairs of registers; or when
+    /// another instruction is so written that its operands reach into one that is replaced.
+    pub(crate) fn finish(self) -> Result<(Vec<u8>, ProgramBlob, StandIns), String> {
+        let Self { blob, bytes: program, calls, changed, failure, .. } = self;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        let rewritten =
+            ProgramBlob::parse(program[..].into()).map_err(|error| error.to_string())?;
+        for place in changed {
+            check(blob, &rewritten, place, &calls)?;
+        }
+        Ok((program, rewritten, calls))
+    }
 }
 
-/// Whether `after` is `before`, but for the calls.
-fn check(before: &ProgramBlob, after: &ProgramBlob, calls: &StandIns) -> Result<(), String> {
+/// Whether the instructions from `begin` to `end` are in `after` what they are in `before`, but for the
+/// calls. Each program has an instruction that begins at `begin`.
+///
+/// What an instruction is depends on nothing that is before it, but for where in the code it is, and on no
+/// more behind its beginning than [`REACH`](crate::instructions::REACH). So with each changed place checked
+/// in its turn, from where nothing reaches it to where both programs have an instruction begin behind it,
+/// nothing else in a program means anything else.
+fn check(
+    before: &ProgramBlob,
+    after: &ProgramBlob,
+    [begin, end]: [ProgramCounter; 2],
+    calls: &StandIns,
+) -> Result<(), String> {
     let changed = |at: ProgramCounter| {
         format!("the instruction at {at} is so written that its operands reach into an sbrk")
     };
-    let mut after = after.instructions_bounded_at(ProgramCounter(0));
-    for expected in before.instructions_bounded_at(ProgramCounter(0)) {
+    let before = before.instructions_bounded_at_known_boundary(begin);
+    let mut after = after.instructions_bounded_at_known_boundary(begin);
+    for expected in before.take_while(|instruction| instruction.offset < end) {
         let at = expected.offset;
         let Some(mut found) = after.next() else { return Err(changed(at)) };
         if found == expected && !matches!(found.kind, Instruction::sbrk(..)) {
@@ -193,10 +231,7 @@ fn check(before: &ProgramBlob, after: &ProgramBlob, calls: &StandIns) -> Result<
             return Err(changed(at));
         }
     }
-    match after.next() {
-        Some(more) => Err(changed(more.offset)),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// Fills `place` with a call.
@@ -220,6 +255,11 @@ fn write_call(isa: impl InstructionSet, number: i32, at: u32, place: &mut [u8]) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        instructions::{self, tests::random_program},
+        random::Random,
+    };
+    use polkavm::ArcBytes;
     use pvf_host_core::primitives::compression;
 
     /// Of a real program: each `sbrk` became a call that stands for it, and nothing else changed.
@@ -233,7 +273,10 @@ mod tests {
         let before = compression::decompress(&blob, 1 << 26).unwrap();
         let bytes: ArcBytes = (&before[..]).into();
         let before = ProgramBlob::parse(bytes.clone()).unwrap();
-        let (after, rewritten, calls) = replace(&bytes, &before, false).unwrap();
+        let mut rewriting = Rewriting::new(&bytes, &before, false);
+        let mut look = |selected| rewriting.look(&selected);
+        instructions::select(&before, &Rewriting::OPCODES, &mut look);
+        let (after, rewritten, calls) = rewriting.finish().unwrap();
         assert_eq!(after.len(), bytes.len());
         let after = rewritten;
         let count = |program: &ProgramBlob, counts: fn(Instruction) -> bool| {
@@ -247,5 +290,57 @@ mod tests {
         let made = after.instructions_bounded_at(ProgramCounter(0));
         assert_eq!(made.filter(|instruction| is_call(instruction.kind)).count(), count);
         assert!(count > 100, "{count}");
+    }
+    /// Whether two programs are the same instruction by instruction, but for the calls.
+    fn is_same(before: &ProgramBlob, after: &ProgramBlob, calls: &StandIns) -> bool {
+        let mut after = after.instructions_bounded_at(ProgramCounter(0)).peekable();
+        for expected in before.instructions_bounded_at(ProgramCounter(0)) {
+            let Some(mut found) = after.next() else { return false };
+            if let Instruction::ecalli(number) = found.kind
+                && let Some(it) = calls.get(number as u32)
+            {
+                found.kind = it.instruction();
+                while found.next_offset < expected.next_offset
+                    && let Some(hint) = after.next_if(|next| next.kind == Instruction::unlikely)
+                {
+                    found.next_offset = hint.next_offset;
+                }
+            }
+            if found != expected {
+                return false;
+            }
+        }
+        after.next().is_none()
+    }
+
+    /// What is checked around each changed place holds for the whole of the program.
+    #[test]
+    fn nothing_else_in_a_program_means_anything_else() {
+        let mut random = Random(2);
+        let (mut same, mut refused) = (0, 0);
+        for _ in 0..40_000 {
+            let often = [Opcode::sbrk, Opcode::count_set_bits_32, Opcode::load_indirect_u8];
+            let (bytes, before) = random_program(&mut random, &often);
+            let mut rewriting = Rewriting::new(&bytes, &before, true);
+            let mut is_valid = true;
+            let opcodes = [&[Opcode::ecalli], &Rewriting::OPCODES[..]].concat();
+            instructions::select(&before, &opcodes, &mut |selected| {
+                // Calls of imports that do not exist are refused.
+                let kind = selected.instruction.kind;
+                is_valid &= !matches!(kind, Instruction::invalid | Instruction::ecalli(_));
+                if is_valid {
+                    rewriting.look(&selected);
+                }
+            });
+            if !is_valid || rewriting.changed.is_empty() || rewriting.failure.is_some() {
+                continue;
+            }
+            let (changed, calls) = (rewriting.bytes.clone(), rewriting.calls.clone());
+            let is_same = is_same(&before, &ProgramBlob::parse(changed.into()).unwrap(), &calls);
+            assert_eq!(rewriting.finish().is_ok(), is_same, "{}", before.isa().name());
+            same += usize::from(is_same);
+            refused += usize::from(!is_same);
+        }
+        assert!(same > 500 && refused > 50, "{same} {refused}");
     }
 }

@@ -148,18 +148,32 @@ pub fn prepare_alone(
     let descriptor = backend::find(backend).map_err(|error| error.to_string())?;
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     descriptor.prepare.start_threads(cores).map_err(|error| error.to_string())?;
-    let start = Instant::now();
     #[cfg(feature = "wasmtime")]
     if *backend == pvf_backend_wasmtime::ID {
-        let instrumented = pvf_backend_wasmtime::parts::instrumented(code, params)?;
-        let before = start.elapsed();
-        let start = Instant::now();
-        black_box(pvf_backend_wasmtime::parts::compiled(&instrumented, params)?);
-        let engine = start.elapsed();
-        return Ok(Alone { before, engine, peak_memory: peak_memory() });
+        use pvf_backend_wasmtime::parts;
+        return alone(|| parts::instrumented(code, params), |code| parts::compiled(&code, params));
     }
-    black_box(descriptor.prepare.prepare(code, params).map_err(|error| error.to_string())?);
-    Ok(Alone { before: Duration::ZERO, engine: start.elapsed(), peak_memory: peak_memory() })
+    #[cfg(feature = "polkavm")]
+    if *backend == pvf_backend_polkavm::ID {
+        use pvf_backend_polkavm::parts;
+        return alone(|| parts::rewritten(code), |code| parts::compiled(&code, params));
+    }
+    let prepare = || descriptor.prepare.prepare(code, params);
+    alone(|| Ok(()), |()| prepare().map_err(|error| error.to_string()))
+}
+
+fn alone<T, M>(
+    before: impl FnOnce() -> Result<T, String>,
+    engine: impl FnOnce(T) -> Result<M, String>,
+) -> Result<Alone, String> {
+    let start = Instant::now();
+    let code = before()?;
+    let before = start.elapsed();
+    let start = Instant::now();
+    let made = black_box(engine(code)?);
+    let engine = start.elapsed();
+    drop(made);
+    Ok(Alone { before, engine, peak_memory: peak_memory() })
 }
 
 /// Code in which the given share of the functions, in percent, is another: as after an upgrade.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::{
-    call::Loaded, engine::Kind, host_calls::Registers, instance::Guest, load, prepare,
-    random::Random,
+    call::Loaded, engine::Kind, host_calls::Registers, instance::Guest, instructions, load,
+    prepare, random::Random,
 };
 use polkavm::{
     InterruptKind,
@@ -27,6 +27,15 @@ const WRITABLE: u32 = 0x30000;
 
 /// More rounds than memory can be accessed in, a byte in each.
 const MANY_ROUNDS: u64 = 1_000_000;
+
+/// All loops of a program.
+fn find_all(program: &ProgramBlob) -> Vec<(ParsedInstruction, Compare)> {
+    let (mut search, mut found) = (Search::default(), Vec::new());
+    instructions::select(program, &Search::OPCODES, &mut |selected| {
+        found.extend(search.look(program, &selected.instruction));
+    });
+    found
+}
 
 /// A loop, both of whose ends are traps. Its blocks are its beginning, its steps, and a trap for each end.
 fn program(instruction_set: InstructionSetKind, code: &[Instruction]) -> Vec<u8> {
@@ -147,7 +156,7 @@ impl Guests {
         let ends = instructions.filter(|one| one.kind.opcode().starts_new_basic_block());
         blocks.extend(ends.map(|end| end.next_offset));
         blocks.pop();
-        Self { all, blocks, has_loops: !Compare::find_all(&program).is_empty() }
+        Self { all, blocks, has_loops: !find_all(&program).is_empty() }
     }
 
     fn each(&mut self) -> impl Iterator<Item = &mut Guest> {
@@ -292,13 +301,36 @@ fn each_register_may_be_any_as_long_as_all_are_different() {
     let five = [a, b, c, d, e];
     let is_found = |code: &[Instruction]| {
         let program = program(InstructionSetKind::Latest64, code);
-        !Compare::find_all(&ProgramBlob::parse(program.into()).unwrap()).is_empty()
+        !find_all(&ProgramBlob::parse(program.into()).unwrap()).is_empty()
     };
     assert!(is_found(&compare_loop(five, 0)));
     for (at, other) in (0..5).flat_map(|at| (0..at).map(move |other| (at, other))) {
         let mut five = five;
         five[at] = five[other];
         assert!(!is_found(&compare_loop(five, 0)), "{five:?}");
+    }
+}
+
+/// In some instruction sets each kilobyte of code begins a basic block, whatever is before it.
+#[test]
+fn wherever_a_loop_lies_nobody_can_enter_where_it_is_replaced() {
+    let five = [Reg::A0, Reg::A1, Reg::A2, Reg::A3, Reg::A4];
+    for instruction_set in WITH_64_BITS {
+        let mut found = 0;
+        for before in 0..1100 {
+            let mut code = vec![asm::trap(); before];
+            code.extend(compare_loop(five, 0));
+            if let Some(Instruction::branch_not_eq_imm(count, ..)) = code.last().copied() {
+                let last = code.len() - 1;
+                code[last] = asm::branch_not_eq_imm(count.get(), 0, before as u32);
+            }
+            let program = ProgramBlob::parse(program(instruction_set, &code).into()).unwrap();
+            for (second, _) in find_all(&program) {
+                assert!(!program.scan_is_jump_target_valid(program.isa(), second.offset));
+                found += 1;
+            }
+        }
+        assert!(found > 1050, "{found}");
     }
 }
 
@@ -312,10 +344,10 @@ fn a_program_for_32_bits_has_none() {
         }
     }
     let program = program(InstructionSetKind::Latest32, &code);
-    assert!(Compare::find_all(&ProgramBlob::parse(program.into()).unwrap()).is_empty());
+    assert!(find_all(&ProgramBlob::parse(program.into()).unwrap()).is_empty());
 }
 
-/// What a real program compares and copies with is found.
+/// What a real program compares with is found.
 #[test]
 fn a_real_program_has_loops() {
     let Some(folder) = std::env::var_os("PVF_FIXTURES").map(std::path::PathBuf::from) else {
@@ -325,5 +357,5 @@ fn a_real_program_has_loops() {
     let blob = std::fs::read(folder.join("cumulus/para.polkavm.blob")).unwrap();
     let program = compression::decompress(&blob, 1 << 26).unwrap();
     let program = ProgramBlob::parse(program.into()).unwrap();
-    assert_eq!(Compare::find_all(&program).len(), 1);
+    assert_eq!(find_all(&program).len(), 1);
 }

@@ -88,6 +88,10 @@ async fn measure(lab: &Lab<'_>, guest: &Guest) -> Result<Found, Failure> {
                 "the median of the rounds; Wasmtime compiles the instrumented module with the same \
                  settings, in a process that has started its threads"
             }
+            "polkavm" => {
+                "the median of the rounds; PolkaVM compiles the rewritten program with the same \
+                 settings, in a process of its own"
+            }
             _ => "the median of the rounds; the backend prepares in a process of its own",
         },
         of,
