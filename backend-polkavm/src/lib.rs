@@ -53,11 +53,11 @@ use engine::Kind;
 use pvf_host_core::{
     backend::{
         Artifact, BackendDescriptor, BackendId, BackendPrepareError, Bytes, Chosen, Execute,
-        LoadError, LoadedArtifact, Preparation, Prepare,
+        LoadError, LoadedArtifact, Preparation, Prepare, heap,
     },
     primitives::ExecutorParams,
 };
-use std::io::Write;
+use std::io::{self, Write};
 
 /// The name of the backend that compiles.
 pub const ID: BackendId = BackendId::from_static("polkavm");
@@ -103,6 +103,13 @@ inventory::submit! {
 }
 
 impl Prepare for PolkaVm {
+    fn start_threads(&self, _: usize) -> io::Result<()> {
+        // A program is compiled by one thread.
+        heap::keep();
+        heap::grow(1);
+        Ok(())
+    }
+
     fn prevalidate(&self, code: &[u8], _: &ExecutorParams) -> Result<(), BackendPrepareError> {
         prepare::prevalidate(code)
     }

@@ -30,8 +30,6 @@ mod call;
 mod engine;
 mod error;
 mod functions;
-#[cfg(target_env = "gnu")]
-mod heap;
 mod instance;
 mod load;
 #[doc(hidden)]
@@ -41,7 +39,7 @@ mod prepare;
 use pvf_host_core::{
     backend::{
         Artifact, BackendDescriptor, BackendId, BackendPrepareError, Bytes, Execute, LoadError,
-        LoadedArtifact, Preparation, Prepare,
+        LoadedArtifact, Preparation, Prepare, heap,
     },
     primitives::ExecutorParams,
 };
@@ -67,7 +65,6 @@ inventory::submit! {
 
 impl Prepare for Wasmtime {
     fn start_threads(&self, cores: usize) -> io::Result<()> {
-        #[cfg(target_env = "gnu")]
         heap::keep();
         // Wasmtime compiles in this pool, which otherwise would be made when it is first used.
         rayon::ThreadPoolBuilder::new()
@@ -75,12 +72,9 @@ impl Prepare for Wasmtime {
             .build_global()
             .map_err(io::Error::other)?;
         // A pool is made before its threads run. Now each of them has. This thread has a heap too.
-        let grow = || {
-            #[cfg(target_env = "gnu")]
-            heap::grow(cores + 1);
-        };
-        rayon::broadcast(|_| grow());
-        grow();
+        let heaps = cores + 1;
+        rayon::broadcast(|_| heap::grow(heaps));
+        heap::grow(heaps);
         Ok(())
     }
 

@@ -125,6 +125,7 @@
 
 mod artifact;
 mod error;
+pub mod heap;
 mod id;
 mod pages;
 mod preparation;

@@ -8,9 +8,9 @@
 //! What a job has resident at most, which a limit may be put on, gets larger by what is left of a huge
 //! page at the end of each heap, and of large blocks.
 
-#![expect(unsafe_code, reason = "sets parameters of the allocator")]
+#![cfg_attr(target_env = "gnu", expect(unsafe_code, reason = "sets parameters of the allocator"))]
 
-use pvf_host_core::backend::prefer_huge;
+use super::prefer_huge;
 use std::{hint::black_box, ptr};
 
 /// The largest block that comes from a heap, in bytes: the most that can be set.
@@ -25,8 +25,9 @@ const SHORTEST: usize = 4 << 20;
 /// memory limit that it watches itself.
 const TOGETHER: usize = 256 << 20;
 
-/// Has this process keep what memory it has.
-pub(crate) fn keep() {
+/// Has this process keep what memory it has. To be called before its other threads are started.
+pub fn keep() {
+    #[cfg(target_env = "gnu")]
     // SAFETY: it takes numbers, which the allocator notes under its lock.
     unsafe {
         // If one can't be set, the heap is what it would have been.
@@ -39,8 +40,8 @@ pub(crate) fn keep() {
 /// there is little in it.
 ///
 /// Where there are very many, each has little to do, and is left as it is.
-pub(crate) fn grow(heaps: usize) {
-    let Some(len) = block_len(heaps) else { return };
+pub fn grow(heaps: usize) {
+    let Some(len) = block_len(heaps).filter(|_| cfg!(target_env = "gnu")) else { return };
     let blocks = [(); BLOCKS].map(|()| {
         let mut block = Vec::<u8>::with_capacity(len);
         prefer_huge(ptr::slice_from_raw_parts_mut(block.as_mut_ptr(), block.capacity()));
