@@ -49,6 +49,7 @@ struct Parts<'a> {
     variables: Vec<(&'a str, &'a str)>,
     command: &'a str,
     flags: BTreeSet<&'a str>,
+    profile: Option<&'a str>,
     path: Option<&'a str>,
     package: Option<&'a str>,
     features: Option<&'a str>,
@@ -72,6 +73,7 @@ impl<'a> Parts<'a> {
         while let Some(word) = words.next() {
             match word {
                 "--locked" | "--release" => assert!(parts.flags.insert(word)),
+                "--profile" => parts.profile = words.next(),
                 "--path" => parts.path = words.next(),
                 "-p" => parts.package = words.next(),
                 "--features" => parts.features = words.next(),
@@ -97,6 +99,10 @@ fn what_is_built_for_speed_is_done_in_small_without() {
         count += 1;
         println!("{}: {}", block.place(), command.text);
         let parts = Parts::of(&command.text);
+        if let Some(profile) = parts.profile {
+            let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+            assert!(manifest.contains(&format!("\n[profile.{profile}]\n")), "{profile}");
+        }
         if let Some(name) = parts.package {
             let package = package(&workspace, |it| it["name"] == name);
             if let Some(feature) = parts.features {
