@@ -234,13 +234,11 @@ fn check(
     Ok(())
 }
 
-/// Fills `place` with a call.
+/// Fills `place` with a call. None, and nothing is changed, if it can't be.
 fn write_call(isa: impl InstructionSet, number: i32, at: u32, place: &mut [u8]) -> Option<()> {
     let operands = u32::try_from(place.len()).ok()?.checked_sub(1)?;
     let mut call = [0; 32];
     let length = Instruction::ecalli(number).serialize_into(isa, at, &mut call);
-    let (begin, rest) = place.split_at_mut_checked(length)?;
-    begin.copy_from_slice(&call[..length]);
     // In some instruction sets an instruction is as long as a mask of its own says. There, all that
     // follows its first byte is its operand, which is negative. In the others, the call is followed by
     // instructions of one byte that do nothing.
@@ -248,6 +246,8 @@ fn write_call(isa: impl InstructionSet, number: i32, at: u32, place: &mut [u8]) 
         Some((_, taken)) if taken == operands => 0xff,
         _ => u8::try_from(isa.opcode_to_raw(Opcode::unlikely, 0)?.0).ok()?,
     };
+    let (begin, rest) = place.split_at_mut_checked(length)?;
+    begin.copy_from_slice(&call[..length]);
     rest.fill(filler);
     Some(())
 }

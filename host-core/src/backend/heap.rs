@@ -13,8 +13,6 @@
 use super::prefer_huge;
 use std::{hint::black_box, ptr};
 
-/// The largest block that comes from a heap, in bytes: the most that can be set.
-const LARGEST: i32 = 32 << 20;
 /// How far a heap grows, in blocks of so many bytes: together less than a thread's heap can have, which is
 /// 64 MiB.
 const BLOCKS: usize = 2;
@@ -28,11 +26,15 @@ const TOGETHER: usize = 256 << 20;
 /// Has this process keep what memory it has. To be called before its other threads are started.
 pub fn keep() {
     #[cfg(target_env = "gnu")]
-    // SAFETY: it takes numbers, which the allocator notes under its lock.
-    unsafe {
-        // If one can't be set, the heap is what it would have been.
-        libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+    {
+        /// The largest block that comes from a heap, in bytes: the most that can be set.
+        const LARGEST: i32 = 32 << 20;
+        // SAFETY: it takes numbers, which the allocator notes under its lock.
+        unsafe {
+            // If one can't be set, the heap is what it would have been.
+            libc::mallopt(libc::M_MMAP_THRESHOLD, LARGEST);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
+        }
     }
 }
 
