@@ -538,6 +538,8 @@ async fn each_worker_is_in_a_control_group_of_its_own_as_long_as_it_lives() {
     let host = host_with(|config| config.sandbox(sandbox)).await;
     valid_head(host.validate(approval(Script::default().pvf())).await);
     host.rest().await;
+    // A prepare worker, and an execute worker with two jobs, the second of which it may not have yet.
+    eventually("both jobs are there", || host.scratch().processes().len() == 4).await;
     let all = host.scratch().processes();
     let mut seen = HashMap::new();
     for process in &all {
@@ -546,7 +548,6 @@ async fn each_worker_is_in_a_control_group_of_its_own_as_long_as_it_lives() {
         let group = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap().to_owned();
         seen.entry(group).or_insert_with(Vec::new).push(process.is_our_child());
     }
-    // A prepare worker, and an execute worker with two jobs.
     let mut members: Vec<_> = seen.values().map(Vec::len).collect();
     members.sort_unstable();
     assert_eq!(members, [1, 3], "{seen:?}");
