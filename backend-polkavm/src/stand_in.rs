@@ -291,6 +291,7 @@ mod tests {
         assert_eq!(made.filter(|instruction| is_call(instruction.kind)).count(), count);
         assert!(count > 100, "{count}");
     }
+
     /// Whether two programs are the same instruction by instruction, but for the calls.
     fn is_same(before: &ProgramBlob, after: &ProgramBlob, calls: &StandIns) -> bool {
         let mut after = after.instructions_bounded_at(ProgramCounter(0)).peekable();
