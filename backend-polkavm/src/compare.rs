@@ -16,7 +16,8 @@
 //! sure of, at once: those that would have changed nothing but registers, and would not have ended the
 //! loop. It leaves the registers as that many rounds would have left them, so that it does not matter what
 //! is before and behind the loop, or who enters it, and how: nobody can enter behind its first instruction
-//! and before the one that is replaced.
+//! and before the one that is replaced, since jumps end behind instructions that end a basic block, also
+//! where some instruction sets begin one at each kilobyte of the code.
 //!
 //! Gas is charged by the round, so where it is metered nothing but the instruction is done.
 
@@ -101,10 +102,7 @@ impl Search {
         }
         let rest = program.instructions_bounded_at_known_boundary(first.next_offset);
         let rest = rest.filter(|next| !is_hint(next));
-        let found = Compare::find((byte, at), [first.offset, begin], rest)?;
-        // Whoever entered at the second load would not have made the first one.
-        let can_be_entered = program.scan_is_jump_target_valid(program.isa(), found.0.offset);
-        (!can_be_entered).then_some(found)
+        Compare::find((byte, at), [first.offset, begin], rest)
     }
 }
 

@@ -311,7 +311,7 @@ fn each_register_may_be_any_as_long_as_all_are_different() {
     }
 }
 
-/// In some instruction sets each kilobyte of code begins a basic block, whatever is before it.
+/// In some instruction sets each kilobyte of code begins a basic block. What is before it has to end one.
 #[test]
 fn wherever_a_loop_lies_nobody_can_enter_where_it_is_replaced() {
     let five = [Reg::A0, Reg::A1, Reg::A2, Reg::A3, Reg::A4];
